@@ -27,17 +27,17 @@ impl World {
                 let owner = self.owners.iter().position(|owner| {
                     owner.origin == self.owners[origin].origin && owner.profile == hello.profile
                 });
-                let person = self
-                    .people
+                let client = self
+                    .clients
                     .iter()
-                    .position(|person| Some(person.owner) == owner && person.client == hello.client)
-                    .expect("only people the world knows say hello");
-                if known.person.is_some_and(|before| before != person) {
+                    .position(|client| Some(client.owner) == owner && client.client == hello.client)
+                    .expect("only clients that the world knows send hello");
+                if known.client.is_some_and(|before| before != client) {
                     self.release_all(*port);
                     self.deferred.retain(|(asked, ..)| asked != port);
                 }
                 if let Some(known) = self.ports.get_mut(port) {
-                    known.person = Some(person);
+                    known.client = Some(client);
                 }
             }
             Input::Frame(port, ClientFrame::Close { discard, .. }) => {
@@ -53,31 +53,34 @@ impl World {
                 }
             }
             Input::Frame(port, ClientFrame::Ack { seq, .. }) => {
-                if let Some(seat) = self.held(*port) {
-                    let seat = &mut self.seats[seat];
-                    if *seq > seat.delivered && *seq < NEVER {
+                if let Some(client_session) = self.held(*port) {
+                    let client_session = &mut self.client_sessions[client_session];
+                    if *seq > client_session.delivered && *seq < NEVER {
                         // What is not for this client needs no delivery; how far that reaches only the hub knows.
-                        seat.certain = false;
-                        seat.highest = seat.highest.max(*seq);
+                        client_session.is_known = false;
+                        client_session.highest = client_session.highest.max(*seq);
                         // If it does, everything that was delivered is acknowledged.
-                        seat.in_flight.clear();
-                        seat.in_flight_bytes = 0;
+                        client_session.in_flight.clear();
+                        client_session.in_flight_bytes = 0;
                     }
-                    if *seq <= seat.delivered && *seq > seat.position {
-                        seat.position = *seq;
-                        seat.highest = seat.highest.max(*seq);
-                        while let Some((_, cost)) =
-                            seat.in_flight.front().copied().filter(|(first, _)| first <= seq)
+                    if *seq <= client_session.delivered && *seq > client_session.position {
+                        client_session.position = *seq;
+                        client_session.highest = client_session.highest.max(*seq);
+                        while let Some((_, cost)) = client_session
+                            .in_flight
+                            .front()
+                            .copied()
+                            .filter(|(first, _)| first <= seq)
                         {
-                            seat.in_flight.pop_front();
-                            seat.in_flight_bytes -= cost;
+                            client_session.in_flight.pop_front();
+                            client_session.in_flight_bytes -= cost;
                         }
                     }
                 }
             }
             Input::Frame(port, ClientFrame::Window { window, .. }) => {
-                if let Some(seat) = self.held(*port) {
-                    self.seats[seat].window = *window;
+                if let Some(client_session) = self.held(*port) {
+                    self.client_sessions[client_session].window = *window;
                 }
             }
             Input::Link(dial, LinkEvent::Ended(_)) => self.over(*dial),
@@ -95,7 +98,7 @@ impl World {
             Input::Frame(_, ClientFrame::Open(open)) => self.asks_by_opening(open),
             Input::Resumed => {
                 for slot in &mut self.slots {
-                    if let Some(session) = slot.lives.last_mut() {
+                    if let Some(session) = slot.incarnations.last_mut() {
                         session.reach.not_before = Duration::ZERO;
                     }
                 }
@@ -103,7 +106,7 @@ impl World {
             Input::Rules(rules) => self.allowed = !rules.default.allow.is_empty(),
             Input::JournalLost { journal, .. } => {
                 for slot in &mut self.slots {
-                    if let Some(session) = slot.lives.last_mut()
+                    if let Some(session) = slot.incarnations.last_mut()
                         && session.journal.as_ref() == Some(journal)
                     {
                         session.journal = None;
@@ -123,10 +126,10 @@ impl World {
         if !discards {
             return;
         }
-        let life = self.slots[slot].lives.len() - 1;
+        let incarnation = self.slots[slot].incarnations.len() - 1;
         // Their outcomes may wait behind a window.
         for sent in &mut self.sent {
-            if (sent.slot, sent.life) == (slot, life) {
+            if (sent.slot, sent.incarnation) == (slot, incarnation) {
                 sent.waits = None;
             }
         }
@@ -135,10 +138,14 @@ impl World {
     /// Whether this event opens a link that was not open: each protocol has its own.
     fn opens_link(&mut self, id: DialId, event: &LinkEvent) {
         let (boot, input) = (self.now.boot, self.inputs);
-        let Some(dial) = self.dials.get_mut(&(self.life, id)).filter(|dial| !dial.over) else {
+        let Some(dial) = self
+            .dials
+            .get_mut(&(self.incarnation, id))
+            .filter(|dial| !dial.over)
+        else {
             return;
         };
-        let opens = match (dial.speaks, event) {
+        let opens = match (dial.protocol, event) {
             (Protocol::WebSocket, LinkEvent::Opened { .. }) => true,
             (Protocol::EventStream | Protocol::Poll, LinkEvent::Answered(answer)) => {
                 dial.question = false;
@@ -163,7 +170,7 @@ impl World {
         let address = self.cause.opening.as_ref().and_then(|opening| opening.address);
         let Some(session) = self.session(slot) else { return };
         let moves = address.is_some_and(|address| address != session.reach.address || !session.has_url);
-        if !waits || (session.obeys(open.conflict) && (moves || open.options.is_some())) {
+        if !waits || (session.follows_options(open.conflict) && (moves || open.options.is_some())) {
             session.reach.asked = true;
         }
     }
@@ -175,14 +182,14 @@ impl World {
         known
             .holds
             .contains(&slot)
-            .then(|| self.seat(known.person.unwrap(), slot))
+            .then(|| self.client_session(known.client.unwrap(), slot))
     }
 
     pub(super) fn after(&mut self) {
         if self.cause.kind == Kind::Timeout {
             self.closes_in_time();
         }
-        if let Some((slot, most)) = self.crowded.take()
+        if let Some((slot, most)) = self.bounded_outbox.take()
             && let Some(report) = &self.status()[slot]
         {
             assert!(
@@ -198,7 +205,9 @@ impl World {
         let boot = self.now.boot;
         let is_late = |session: &Session| session.closing.is_some_and(|by| boot >= by);
         let late: Vec<usize> = (0..self.slots.len())
-            .filter(|slot| self.is_closing(*slot) && self.slots[*slot].lives.last().is_some_and(is_late))
+            .filter(|slot| {
+                self.is_closing(*slot) && self.slots[*slot].incarnations.last().is_some_and(is_late)
+            })
             .collect();
         if late.is_empty() {
             return;
@@ -221,12 +230,12 @@ impl World {
             return;
         };
         known.holds.swap_remove(index);
-        let person = known.person.unwrap();
-        let seat = self.seat(person, slot);
-        self.seats[seat].leave();
-        let attached = (0..self.people.len()).any(|person| {
-            let seat = self.seat(person, slot);
-            self.seats[seat].port.is_some()
+        let client = known.client.unwrap();
+        let client_session = self.client_session(client, slot);
+        self.client_sessions[client_session].leave();
+        let attached = (0..self.clients.len()).any(|client| {
+            let client_session = self.client_session(client, slot);
+            self.client_sessions[client_session].port.is_some()
         });
         let awake = self.now.awake;
         if let Some(session) = self.session(slot)
@@ -245,7 +254,7 @@ impl World {
 
     /// A dial has ended, whoever ended it.
     pub(super) fn over(&mut self, id: DialId) {
-        if let Some(dial) = self.dials.get_mut(&(self.life, id))
+        if let Some(dial) = self.dials.get_mut(&(self.incarnation, id))
             && !dial.over
         {
             dial.over = true;

@@ -30,12 +30,12 @@ impl World {
     pub(super) fn some_session(&mut self) -> Option<(PortId, usize)> {
         let port = self.some_port()?;
         let known = &self.ports[&port];
-        let person = known.person?;
+        let client = known.client?;
         if !known.holds.is_empty() && self.rng.percent(92) {
             let holds = self.ports[&port].holds.clone();
             return Some((port, *self.rng.pick(&holds)));
         }
-        let owner = self.people[person].owner;
+        let owner = self.clients[client].owner;
         let slots: Vec<usize> = (0..self.slots.len())
             .filter(|slot| self.slots[*slot].owner == owner)
             .collect();
@@ -49,33 +49,33 @@ impl World {
         }
     }
 
-    pub(super) fn comes(&mut self) {
+    pub(super) fn opens_port(&mut self) {
         if self.ports.len() >= 6 {
             return;
         }
         let slot = self.rng.below(self.slots.len());
         let owner = self.slots[slot].owner;
-        let people: Vec<usize> = (0..self.people.len())
-            .filter(|person| self.people[*person].owner == owner)
+        let clients: Vec<usize> = (0..self.clients.len())
+            .filter(|client| self.clients[*client].owner == owner)
             .collect();
-        let person = *self.rng.pick(&people);
-        let port = self.port_for(person);
+        let client = *self.rng.pick(&clients);
+        let port = self.port_for(client);
         if self.rng.percent(95) {
-            self.hello_as(port, person);
+            self.hello_as(port, client);
         }
     }
 
     /// A new port of this person's browser, before `hello`.
-    pub(super) fn port_for(&mut self, person: usize) -> PortId {
+    pub(super) fn port_for(&mut self, client: usize) -> PortId {
         self.last_port += 1;
         let port = PortId(self.last_port);
-        let owner = self.people[person].owner;
+        let owner = self.clients[client].owner;
         let origin = self.owners[owner].origin.clone();
         self.ports.insert(
             port,
             Port {
                 origin: owner,
-                person: None,
+                client: None,
                 holds: Vec::new(),
                 queue: std::collections::VecDeque::new(),
             },
@@ -84,12 +84,12 @@ impl World {
         port
     }
 
-    pub(super) fn hello_as(&mut self, port: PortId, person: usize) {
-        let person = &self.people[person];
+    pub(super) fn hello_as(&mut self, port: PortId, client: usize) {
+        let client = &self.clients[client];
         let hello = Hello {
             protocol: 1,
-            profile: self.owners[person.owner].profile.clone(),
-            client: person.client.clone(),
+            profile: self.owners[client.owner].profile.clone(),
+            client: client.client.clone(),
             instance: None,
             needs: Vec::new(),
             accepts: Vec::new(),
@@ -97,14 +97,14 @@ impl World {
         self.give(Input::Frame(port, ClientFrame::Hello(hello)));
     }
 
-    pub(super) fn says_hello(&mut self, port: PortId) {
+    pub(super) fn sends_hello(&mut self, port: PortId) {
         let origin = &self.owners[self.ports[&port].origin].origin;
-        let people: Vec<usize> = (0..self.people.len())
-            .filter(|person| self.owners[self.people[*person].owner].origin == *origin)
+        let clients: Vec<usize> = (0..self.clients.len())
+            .filter(|client| self.owners[self.clients[*client].owner].origin == *origin)
             .collect();
-        let person = *self.rng.pick(&people);
+        let client = *self.rng.pick(&clients);
         if self.rng.percent(90) {
-            return self.hello_as(port, person);
+            return self.hello_as(port, client);
         }
         let hello = Hello {
             protocol: if self.rng.percent(50) { 2 } else { 1 },
@@ -119,10 +119,10 @@ impl World {
 
     pub(super) fn opens(&mut self, weights: &StepWeights) {
         let Some(port) = self.some_port() else { return };
-        let Some(person) = self.ports[&port].person else {
+        let Some(client) = self.ports[&port].client else {
             return;
         };
-        let owner = self.people[person].owner;
+        let owner = self.clients[client].owner;
         let slots: Vec<usize> = (0..self.slots.len())
             .filter(|slot| self.slots[*slot].owner == owner)
             .collect();
@@ -133,16 +133,16 @@ impl World {
         if self.deferred.iter().any(|(_, of, _)| *of == slot) {
             return;
         }
-        let seat = &self.seats[self.seat(person, slot)];
-        let right = seat.epoch.as_ref().map(|epoch| Resume {
+        let client_session = &self.client_sessions[self.client_session(client, slot)];
+        let right = client_session.epoch.as_ref().map(|epoch| Resume {
             epoch: epoch.to_string(),
-            seq: seat.processed,
+            seq: client_session.processed,
         });
-        let history: Vec<u64> = seat
+        let history: Vec<u64> = client_session
             .history
             .keys()
             .copied()
-            .filter(|seq| *seq <= seat.processed)
+            .filter(|seq| *seq <= client_session.processed)
             .collect();
         let resume = match self.rng.below(20) {
             0..=7 => None,
@@ -162,7 +162,7 @@ impl World {
             _ => right.map(|right| Resume { seq: 0, ..right }),
         };
         let is_new = self.slots[slot]
-            .lives
+            .incarnations
             .last()
             .is_none_or(|session| session.alive == Alive::No || session.closing.is_some());
         let options = if is_new || self.rng.percent(15) {
@@ -194,7 +194,7 @@ impl World {
         let address = if moves {
             self.rng.below(2)
         } else {
-            self.slots[slot].lives.last().unwrap().reach.address
+            self.slots[slot].incarnations.last().unwrap().reach.address
         };
         let url = self
             .rng
@@ -221,21 +221,21 @@ impl World {
         let Some((port, slot)) = self.some_session() else {
             return;
         };
-        let Some(person) = self.ports[&port].person else {
+        let Some(client) = self.ports[&port].client else {
             return;
         };
-        let seat = &self.seats[self.seat(person, slot)];
-        if seat.port != Some(port) {
+        let client_session = &self.client_sessions[self.client_session(client, slot)];
+        if client_session.port != Some(port) {
             return;
         }
-        let processed = seat.processed;
+        let processed = client_session.processed;
         // Mostly the last one; sometimes one before it, which changes nothing or less.
         let back = if self.rng.percent(70) {
             0
         } else {
             self.rng.below(4)
         };
-        let before = seat.history.range(..=processed).nth_back(back);
+        let before = client_session.history.range(..=processed).nth_back(back);
         let seq = before.map_or(processed, |(seq, _)| *seq);
         let session = self.slots[slot].name.clone();
         self.give(Input::Frame(port, ClientFrame::Ack { session, seq }));
@@ -244,19 +244,19 @@ impl World {
     /// Late ones from fenced ports, ones for what was never delivered.
     pub(super) fn acknowledges_wrongly(&mut self) {
         let Some(port) = self.some_port() else { return };
-        let Some(person) = self.ports[&port].person else {
+        let Some(client) = self.ports[&port].client else {
             return;
         };
-        let owner = self.people[person].owner;
+        let owner = self.clients[client].owner;
         let slot = self.rng.below(self.slots.len());
         if self.slots[slot].owner != owner {
             return;
         }
-        let seat = &self.seats[self.seat(person, slot)];
-        let is_fenced = seat.port != Some(port);
+        let client_session = &self.client_sessions[self.client_session(client, slot)];
+        let is_fenced = client_session.port != Some(port);
         let seq = if is_fenced && self.rng.percent(80) {
             // A worker that was replaced may have processed what its successor has not.
-            seat.delivered
+            client_session.delivered
         } else {
             NEVER + self.rng.between(0, 100)
         };
@@ -274,7 +274,7 @@ impl World {
         let Some((port, slot)) = self.some_session() else {
             return;
         };
-        if self.slots[slot].lives.is_empty() {
+        if self.slots[slot].incarnations.is_empty() {
             return;
         }
         let token = self.sent.len();
@@ -286,9 +286,9 @@ impl World {
         });
         let confirms = !request && rng.percent(10);
         let padding = if rng.percent(10) { rng.below(400) } else { 0 };
-        let rude = rng.percent(10);
+        let forbidden = rng.percent(10);
         let text = format!(
-            "{{\"t\":{token},\"id\":{token},\"rude\":{rude},\"pad\":\"{}\"}}",
+            "{{\"t\":{token},\"id\":{token},\"rude\":{forbidden},\"pad\":\"{}\"}}",
             "p".repeat(padding)
         );
         let event = match matches!(asks, None | Some(Asks::Ack)) && !confirms {
@@ -302,8 +302,8 @@ impl World {
         let rng = &mut self.rng;
         let sent = Sent {
             slot,
-            life: self.slots[slot].lives.len() - 1,
-            person: self.ports[&port].person.unwrap(),
+            incarnation: self.slots[slot].incarnations.len() - 1,
+            client: self.ports[&port].client.unwrap(),
             has_id: request || rng.percent(85),
             resend: rng.percent(20),
             volatile: !request && rng.percent(10),
@@ -325,7 +325,7 @@ impl World {
             payload,
             event,
             ack: None,
-            rude,
+            forbidden,
             banned: false,
             given: self.elapsed,
             waits: None,
@@ -342,7 +342,7 @@ impl World {
             rolled_back: false,
         };
         self.sent.push(sent);
-        self.hands_over(port, token);
+        self.submits(port, token);
     }
 
     /// The frame of a message, for the first time or again.
@@ -380,19 +380,19 @@ impl World {
         })
     }
 
-    pub(super) fn hands_over(&mut self, port: PortId, token: usize) {
-        self.handed = Some(token);
+    pub(super) fn submits(&mut self, port: PortId, token: usize) {
+        self.submitted = Some(token);
         self.order += 1;
         let order = self.order;
         let slot = self.sent[token].slot;
         let guarded = self.slots[slot]
-            .lives
+            .incarnations
             .last()
             .is_some_and(|session| !session.options.guard.send.is_empty());
         let sent = &mut self.sent[token];
         if !sent.accepted {
             sent.order = order;
-            sent.banned = sent.rude && guarded;
+            sent.banned = sent.forbidden && guarded;
         }
         let frame = self.frame_of(token);
         self.give(Input::Frame(port, frame));
@@ -402,16 +402,16 @@ impl World {
     fn some_sent(&mut self) -> Option<(PortId, usize)> {
         let port = self.some_port()?;
         let known = &self.ports[&port];
-        let person = known.person?;
+        let client = known.client?;
         if self.sent.is_empty() {
             return None;
         }
         let back = 1 + self.rng.below(self.sent.len().min(12));
         let token = self.sent.len() - back;
         let sent = &self.sent[token];
-        let fits = sent.person == person
+        let fits = sent.client == client
             && self.ports[&port].holds.contains(&sent.slot)
-            && sent.life + 1 == self.slots[sent.slot].lives.len();
+            && sent.incarnation + 1 == self.slots[sent.slot].incarnations.len();
         fits.then_some((port, token))
     }
 
@@ -423,7 +423,7 @@ impl World {
         let sent = &self.sent[token];
         let is_remembered = self.elapsed < sent.given + Duration::from_secs(20 * 60 * 60);
         if sent.has_id && !sent.rolled_back && is_remembered {
-            self.hands_over(port, token);
+            self.submits(port, token);
         }
     }
 
@@ -444,8 +444,10 @@ impl World {
         let Some((port, slot)) = self.some_session() else {
             return;
         };
-        let person = self.ports[&port].person.unwrap();
-        let nonce = self.seats[self.seat(person, slot)].nonce.clone();
+        let client = self.ports[&port].client.unwrap();
+        let nonce = self.client_sessions[self.client_session(client, slot)]
+            .nonce
+            .clone();
         self.authorize(port, slot, nonce);
     }
 
@@ -453,7 +455,7 @@ impl World {
     fn authorize(&mut self, port: PortId, slot: usize, nonce: Option<String>) {
         let number = self.credentials.len();
         self.credentials.push(slot);
-        let known = self.slots[slot].lives.last();
+        let known = self.slots[slot].incarnations.last();
         let address = known.map_or(0, |session| session.reach.address);
         let addresses = &self.slots[slot].addresses;
         let url = match self.rng.below(10) {

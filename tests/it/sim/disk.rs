@@ -134,7 +134,7 @@ impl Disk {
     }
 
     /// Bytes change in the middle of a journal, anywhere behind the last snapshot: what follows is gone.
-    pub(super) fn rots(&mut self, rng: &mut Rng) -> Option<JournalId> {
+    pub(super) fn damages_journal(&mut self, rng: &mut Rng) -> Option<JournalId> {
         let ids: Vec<JournalId> = self.journals.keys().cloned().collect();
         if ids.is_empty() {
             return None;

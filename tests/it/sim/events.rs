@@ -76,7 +76,7 @@ impl Event {
 impl World {
     /// Whether a session uses Socket.IO and nothing else.
     pub(super) fn is_socketio(&self, slot: usize) -> bool {
-        let session = self.slots[slot].lives.last();
+        let session = self.slots[slot].incarnations.last();
         session.is_some_and(|session| protocols(&session.options) == [Protocol::SocketIo])
     }
 
@@ -86,7 +86,7 @@ impl World {
             return;
         };
         let is_open = |known: &Namespace| known.name == name && known.state == NamespaceState::Open;
-        if on != id || !self.dials[&(self.life, id)].namespaces.iter().any(is_open) {
+        if on != id || !self.dials[&(self.incarnation, id)].namespaces.iter().any(is_open) {
             return;
         }
         let slot = self.sent[token].slot;
@@ -113,9 +113,9 @@ impl World {
 
     /// How a message of this text is sent to a session that may use Socket.IO: mostly as an event.
     pub(super) fn some_event(&mut self, slot: usize, text: &str) -> Option<Event> {
-        let session = self.slots[slot].lives.last()?;
-        let speaks = protocols(&session.options).contains(&Protocol::SocketIo);
-        (speaks && self.rng.percent(60)).then(|| Event {
+        let session = self.slots[slot].incarnations.last()?;
+        let uses_socketio = protocols(&session.options).contains(&Protocol::SocketIo);
+        (uses_socketio && self.rng.percent(60)).then(|| Event {
             namespace: [PLAIN, PLAIN, "/n", "/n", "/m", NEVER][self.rng.below(6)],
             attachments: self.rng.below(5).saturating_sub(2),
             text: text.to_owned(),
@@ -146,7 +146,7 @@ impl World {
         let text = payload.as_str().unwrap_or_default();
         let open = self.namespaces(id, NamespaceState::Open);
         let at = *self.rng.pick(&open);
-        let known = &self.dials[&(self.life, id)].namespaces[at];
+        let known = &self.dials[&(self.incarnation, id)].namespaces[at];
         let (name, pid) = (known.name.clone(), known.pid.clone());
         // Large ones with attachments are given up, and their offsets with them.
         let attachments = match text.len() {
@@ -201,7 +201,7 @@ impl World {
             self.connects(id, connect);
             return Item::Other;
         }
-        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
         assert!(
             packet.len() <= dial.max_payload,
             "a packet of {} bytes for a server that takes {}",
@@ -252,10 +252,10 @@ impl World {
     /// Whether a dial can carry a message: events go to namespaces that are open, in packets of the size that the server
     /// takes.
     pub(super) fn is_carried(&self, id: DialId, sent: &Sent) -> bool {
-        let dial = &self.dials[&(self.life, id)];
+        let dial = &self.dials[&(self.incarnation, id)];
         let is_open =
             |known: &Namespace| known.name == sent.namespace() && known.state == NamespaceState::Open;
-        match dial.speaks {
+        match dial.protocol {
             Protocol::SocketIo => {
                 dial.namespaces.iter().any(is_open) && 2 * sent.payload.len() < dial.max_payload
             }
@@ -278,7 +278,7 @@ impl World {
     pub(super) fn may_refuse(&self, token: usize) {
         let sent = &self.sent[token];
         let Some(event) = &sent.event else { return };
-        let options = &self.slots[sent.slot].lives[sent.life].options;
+        let options = &self.slots[sent.slot].incarnations[sent.incarnation].options;
         let names = options
             .socketio
             .namespaces
@@ -293,11 +293,11 @@ impl World {
 
     /// What waits and an open link cannot carry may have ended.
     pub(super) fn may_end_uncarried(&mut self, id: DialId) {
-        let dial = &self.dials[&(self.life, id)];
-        let of = (dial.slot, dial.life);
+        let dial = &self.dials[&(self.incarnation, id)];
+        let of = (dial.slot, dial.incarnation);
         for token in 0..self.sent.len() {
             let sent = &self.sent[token];
-            if (sent.slot, sent.life) == of && sent.waits.is_some() && !self.is_carried(id, sent) {
+            if (sent.slot, sent.incarnation) == of && sent.waits.is_some() && !self.is_carried(id, sent) {
                 self.sent[token].waits = None;
             }
         }
@@ -307,7 +307,7 @@ impl World {
         if rest.is_empty() {
             return Item::Token(token);
         }
-        self.dials.get_mut(&(self.life, id)).unwrap().unfinished = Some((token, rest));
+        self.dials.get_mut(&(self.incarnation, id)).unwrap().unfinished = Some((token, rest));
         Item::Other
     }
 }

@@ -76,7 +76,7 @@ struct Made {
 #[derive(Debug)]
 pub(super) struct Filter {
     actions: Vec<Action>,
-    /// `Seat::beginnings` when it was set: the hub may take the client for another since, who has none.
+    /// `ClientSession::beginnings` when it was set: the hub may take the client for another since, who has none.
     set_at: u64,
     /// Another with the same action may have been asked instead: what it has counted is not known.
     is_muddled: bool,
@@ -99,11 +99,11 @@ pub(super) enum Sight {
 /// How a client's filter shows a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View {
-    pub(super) person: usize,
+    pub(super) client: usize,
     pub(super) sight: Sight,
     /// The broker that has judged it: the next one does not know.
-    life: u32,
-    /// `Seat::beginnings` at that time; `None` if the hub may have known of no filter.
+    incarnation: u32,
+    /// `ClientSession::beginnings` at that time; `None` if the hub may have known of no filter.
     beginnings: Option<u64>,
 }
 
@@ -121,22 +121,23 @@ impl Filter {
 
 impl World {
     /// The server sends a message that filters match.
-    pub(super) fn says_filtered(&mut self, id: DialId) {
-        let slot = self.dials[&(self.life, id)].slot;
-        let seats = (0..self.people.len()).map(|person| &self.seats[self.seat(person, slot)]);
-        let filters = seats.flat_map(|seat| seat.filters.values());
+    pub(super) fn sends_filtered(&mut self, id: DialId) {
+        let slot = self.dials[&(self.incarnation, id)].slot;
+        let client_sessions =
+            (0..self.clients.len()).map(|client| &self.client_sessions[self.client_session(client, slot)]);
+        let filters = client_sessions.flat_map(|client_session| client_session.filters.values());
         let wanted: Vec<Action> = filters.flat_map(|filter| filter.actions.clone()).collect();
         let action = match wanted.is_empty() || self.rng.percent(20) {
             true => *self.rng.pick(&ACTIONS),
             false => *self.rng.pick(&wanted),
         };
-        self.says_for(id, action);
+        self.sends_for(id, action);
     }
 
     /// The server sends a message for an action of filters. Whether any client gets it, and so whether the session takes
     /// it, shows in its counters.
-    pub(super) fn says_for(&mut self, id: DialId, action: Action) {
-        let dial = &self.dials[&(self.life, id)];
+    pub(super) fn sends_for(&mut self, id: DialId, action: Action) {
+        let dial = &self.dials[&(self.incarnation, id)];
         let (slot, listens) = (dial.slot, dial.open && !dial.over);
         let is_known = self.status()[slot].is_some();
         let has_journal = self
@@ -154,21 +155,21 @@ impl World {
         }
         let made = Made {
             action,
-            key: (self.speaks(id) == Protocol::SocketIo, key),
+            key: (self.protocol_of(id) == Protocol::SocketIo, key),
         };
         let before = self.messages_of(slot);
-        let (views, replaced) = self.judges(slot, made);
-        self.judged = Some((number, views));
-        let lives = self.slots[slot].lives.len();
+        let (views, replaced) = self.checks_views(slot, made);
+        self.expected_views = Some((number, views));
+        let incarnations = self.slots[slot].incarnations.len();
         self.tells(id, event);
-        let (_, views) = self.judged.take().unwrap();
-        if self.slots[slot].lives.len() > lives {
+        let (_, views) = self.expected_views.take().unwrap();
+        if self.slots[slot].incarnations.len() > incarnations {
             // It was being closed, and another has its name.
             return;
         }
         // A poll's first answer opens the link that carries it.
-        let listens = listens || self.speaks(id) == Protocol::Poll;
-        let is_taken = if self.dead {
+        let listens = listens || self.protocol_of(id) == Protocol::Poll;
+        let is_taken = if self.was_killed {
             self.appended > 0
         } else if self.status()[slot].is_none() {
             // It was being closed, and is over.
@@ -179,16 +180,16 @@ impl World {
             listens
         };
         assert!(listens || !is_taken, "a message of a dial that is over was taken");
-        let is_wanted = listens && !self.dead && !self.hung_up && self.somebody_wants(slot, &views);
+        let is_wanted = listens && !self.was_killed && !self.hung_up && self.any_client_wants(slot, &views);
         assert!(
             is_taken || !is_wanted,
             "message {number} was dropped, and a client's filter does not say so"
         );
-        if listens && !self.dead {
+        if listens && !self.was_killed {
             self.counts(slot, made, number);
         }
         if is_taken {
-            let link = (self.life, id);
+            let link = (self.incarnation, id);
             let session = self.session(slot).unwrap();
             let index = session.taken.len();
             session.taken.push(link);
@@ -201,20 +202,22 @@ impl World {
     }
 
     /// How the filters of all clients show a message, and which messages it replaces, by their numbers.
-    fn judges(&mut self, slot: usize, made: Made) -> (Vec<View>, Vec<(usize, View)>) {
+    fn checks_views(&mut self, slot: usize, made: Made) -> (Vec<View>, Vec<(usize, View)>) {
         let (mut views, mut replaced) = (Vec::new(), Vec::new());
-        for person in 0..self.people.len() {
-            let seat = self.seat(person, slot);
-            let seat = &self.seats[seat];
-            let filters: Vec<&Filter> = seat.filters_for(made.action).collect();
-            let is_set = filters.iter().any(|filter| filter.set_at == seat.beginnings);
+        for client in 0..self.clients.len() {
+            let client_session = self.client_session(client, slot);
+            let client_session = &self.client_sessions[client_session];
+            let filters: Vec<&Filter> = client_session.filters_for(made.action).collect();
+            let is_set = filters
+                .iter()
+                .any(|filter| filter.set_at == client_session.beginnings);
             // Where filters count it must be known which of them does.
             let has_counted = filters.len() == 1 && !filters[0].is_muddled;
             let view = |sight, is_certain: bool| View {
-                person,
+                client,
                 sight,
-                life: self.life,
-                beginnings: is_certain.then_some(seat.beginnings),
+                incarnation: self.incarnation,
+                beginnings: is_certain.then_some(client_session.beginnings),
             };
             for filter in filters {
                 match made.action {
@@ -233,7 +236,11 @@ impl World {
                         filter
                             .newest
                             .get(&made.key)
-                            .filter(|newest| seat.told.is_none_or(|told| told < **newest))
+                            .filter(|newest| {
+                                client_session
+                                    .newest_delivered
+                                    .is_none_or(|delivered| delivered < **newest)
+                            })
                             .map(|newest| (*newest, view(Sight::Not, is_set && has_counted))),
                     ),
                 }
@@ -244,11 +251,11 @@ impl World {
 
     /// Filters have seen a message.
     fn counts(&mut self, slot: usize, made: Made, number: usize) {
-        for person in 0..self.people.len() {
-            let seat = self.seat(person, slot);
-            let seat = &mut self.seats[seat];
-            let are_many = seat.filters_for(made.action).count() > 1;
-            let filters = seat.filters.values_mut();
+        for client in 0..self.clients.len() {
+            let client_session = self.client_session(client, slot);
+            let client_session = &mut self.client_sessions[client_session];
+            let are_many = client_session.filters_for(made.action).count() > 1;
+            let filters = client_session.filters.values_mut();
             for filter in filters.filter(|filter| filter.actions.contains(&made.action)) {
                 filter.is_muddled |= are_many;
                 if made.action == Action::Sample {
@@ -268,14 +275,15 @@ impl World {
                 continue;
             };
             // Nobody else may want it, and then it is gone: also for those who come later, or go back.
-            let people = 0..self.people.len();
-            let others = people.filter(|person| self.seats[self.seat(*person, slot)].has_passed(index));
+            let clients = 0..self.clients.len();
+            let others = clients
+                .filter(|client| self.client_sessions[self.client_session(*client, slot)].has_passed(index));
             let others: Vec<usize> = others.collect();
-            let session = self.slots[slot].lives.last_mut().unwrap();
+            let session = self.slots[slot].incarnations.last_mut().unwrap();
             let views = session.views.entry(index).or_default();
             views.push(*view);
-            views.extend(others.into_iter().map(|person| View {
-                person,
+            views.extend(others.into_iter().map(|client| View {
+                client,
                 beginnings: None,
                 ..*view
             }));
@@ -283,42 +291,52 @@ impl World {
     }
 
     /// Whether a client is attached from whom no filter may withhold a message.
-    fn somebody_wants(&self, slot: usize, views: &[View]) -> bool {
-        (0..self.people.len()).any(|person| {
-            let is_withheld = |view: &View| view.person == person && view.sight == Sight::Not;
-            self.seats[self.seat(person, slot)].port.is_some() && !views.iter().any(is_withheld)
+    fn any_client_wants(&self, slot: usize, views: &[View]) -> bool {
+        (0..self.clients.len()).any(|client| {
+            let is_withheld = |view: &View| view.client == client && view.sight == Sight::Not;
+            self.client_sessions[self.client_session(client, slot)]
+                .port
+                .is_some()
+                && !views.iter().any(is_withheld)
         })
     }
 
     /// A client receives a message: as its filter shows it, and not at all if it does not.
-    pub(super) fn is_shown(&mut self, person: usize, slot: usize, payload: &Payload) {
-        let number = number_in(payload).expect("a message that a server said");
-        let seat = self.seat(person, slot);
-        let beginnings = self.seats[seat].beginnings;
-        self.seats[seat].told = self.seats[seat].told.max(Some(number));
+    pub(super) fn is_shown(&mut self, client: usize, slot: usize, payload: &Payload) {
+        let number = number_in(payload).expect("a message that a server sent");
+        let client_session = self.client_session(client, slot);
+        let beginnings = self.client_sessions[client_session].beginnings;
+        self.client_sessions[client_session].newest_delivered = self.client_sessions[client_session]
+            .newest_delivered
+            .max(Some(number));
         let emitted = &self.emitted[number];
-        let is_new = self.judged.as_ref().filter(|(judged, _)| *judged == number);
-        let session = self.slots[slot].lives.last().unwrap();
-        let dial = session.dial.and_then(|dial| self.dials.get(&(self.life, dial)));
+        let is_new = self
+            .expected_views
+            .as_ref()
+            .filter(|(expected_views, _)| *expected_views == number);
+        let session = self.slots[slot].incarnations.last().unwrap();
+        let dial = session
+            .dial
+            .and_then(|dial| self.dials.get(&(self.incarnation, dial)));
         // A full log holds nothing back.
         let is_full = dial.is_some_and(|dial| dial.paused);
         let known = emitted.index.and_then(|index| session.views.get(&index));
         let views = is_new.map(|(_, views)| views).or(known);
-        let mut views = views.into_iter().flatten().filter(|view| view.person == person);
+        let mut views = views.into_iter().flatten().filter(|view| view.client == client);
         let is_certain = |view: &View, sight| {
-            (view.sight, view.life, view.beginnings) == (sight, self.life, Some(beginnings))
+            (view.sight, view.incarnation, view.beginnings) == (sight, self.incarnation, Some(beginnings))
         };
         let (mut may_be_part, mut must_be_part) = (false, false);
         for view in &mut views {
             assert!(
                 !is_certain(view, Sight::Not),
-                "person {person} is told message {number}, which its filter withholds"
+                "client {client} receives message {number}, which its filter withholds"
             );
             assert!(
                 !is_certain(view, Sight::Held) || is_new.is_none() || self.hung_up || is_full,
-                "person {person} is told message {number} at once, which its filter holds back"
+                "client {client} receives message {number} at once, which its filter holds back"
             );
-            may_be_part |= view.sight == Sight::Part && view.life == self.life;
+            may_be_part |= view.sight == Sight::Part && view.incarnation == self.incarnation;
             must_be_part |= is_certain(view, Sight::Part);
         }
         assert!(
@@ -330,7 +348,7 @@ impl World {
         let is_part = *payload.bytes() == part_of(number, &emitted.content);
         assert!(
             (is_whole && !must_be_part) || (is_part && may_be_part),
-            "person {person} is told message {number} as {payload:?}; it came as {:?}, and its part must be shown: {must_be_part}",
+            "client {client} receives message {number} as {payload:?}; it came as {:?}, and its part must be shown: {must_be_part}",
             emitted.content
         );
     }
@@ -345,12 +363,12 @@ fn part_of(number: usize, content: &Bytes) -> Bytes {
     }
 }
 
-impl super::model::Seat {
+impl super::model::ClientSession {
     /// Whether its position may lie behind the message at this index.
     fn has_passed(&self, index: usize) -> bool {
         let known = self.history.range(..=self.position).next_back();
         let known = known.or_else(|| self.placed.range(..=self.position).next_back());
-        !self.certain || known.is_none_or(|(_, account)| account.hi > index)
+        !self.is_known || known.is_none_or(|(_, progress)| progress.hi > index)
     }
 
     /// Its filters that do this.
@@ -362,29 +380,29 @@ impl super::model::Seat {
 
 impl super::model::Session {
     /// Whether this person may lack the message at this index without a gap.
-    pub(super) fn may_be_withheld(&self, index: usize, person: usize) -> bool {
+    pub(super) fn may_be_withheld(&self, index: usize, client: usize) -> bool {
         let views = self.views.get(&index);
         views.is_some_and(|views| {
             views
                 .iter()
-                .any(|view| (view.person, view.sight) == (person, Sight::Not))
+                .any(|view| (view.client, view.sight) == (client, Sight::Not))
         })
     }
 
     /// The indices of so many messages after `index` that this person gets: where the last of them ends, at most.
-    pub(super) fn after_messages(&self, mut index: usize, count: usize, person: usize) -> usize {
+    pub(super) fn after_messages(&self, mut index: usize, count: usize, client: usize) -> usize {
         if index == usize::MAX {
             return index;
         }
         for _ in 0..count {
-            index = self.after_withheld(index, person) + 1;
+            index = self.after_withheld(index, client) + 1;
         }
-        self.after_withheld(index, person)
+        self.after_withheld(index, client)
     }
 
     /// The next message that this person must receive.
-    pub(super) fn after_withheld(&self, mut index: usize, person: usize) -> usize {
-        while self.may_be_withheld(index, person) {
+    pub(super) fn after_withheld(&self, mut index: usize, client: usize) -> usize {
+        while self.may_be_withheld(index, client) {
             index += 1;
         }
         index

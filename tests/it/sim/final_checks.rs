@@ -18,8 +18,8 @@ const ROUNDS: usize = 200;
 
 impl World {
     /// Reconnects all clients, lets everything flow, and checks that nothing is outstanding.
-    pub(super) fn check_the_end(&mut self) {
-        self.tell(|| "--- everything comes to rest".to_owned());
+    pub(super) fn check_end(&mut self) {
+        self.trace_line(|| "--- everything comes to rest".to_owned());
         let ports: Vec<PortId> = self.ports.keys().copied().collect();
         for port in ports {
             self.give(Input::PortClosed(port));
@@ -28,11 +28,11 @@ impl World {
         // What is being closed ends, and its name is free.
         self.passes(Duration::from_secs(60));
         self.timeout();
-        let held = self.everybody_opens();
-        self.comes_to_rest();
-        self.goes_out_at_last(&held);
-        for (port, person, slot) in &held {
-            self.has_heard_all(*port, *person, *slot);
+        let held = self.all_clients_open();
+        self.becomes_idle();
+        self.is_sent_in_the_end(&held);
+        for (port, client, slot) in &held {
+            self.has_received_all(*port, *client, *slot);
         }
         for (port, _, slot) in held {
             if self.ports[&port].holds.contains(&slot) {
@@ -57,11 +57,11 @@ impl World {
         );
     }
 
-    fn comes_to_rest(&mut self) {
+    fn becomes_idle(&mut self) {
         let mut owed = String::new();
         for _ in 0..ROUNDS {
             self.everything_flows();
-            owed = self.what_is_owed();
+            owed = self.missing_outcome();
             if owed.is_empty() {
                 return;
             }
@@ -73,7 +73,7 @@ impl World {
     }
 
     /// A message that filters hold back goes out with the next one, or when the filter changes.
-    fn goes_out_at_last(&mut self, held: &[(PortId, usize, usize)]) {
+    fn is_sent_in_the_end(&mut self, held: &[(PortId, usize, usize)]) {
         let key: Name = "k0".into();
         for (port, _, slot) in held {
             if self.ports[port].holds.contains(slot) {
@@ -81,14 +81,14 @@ impl World {
             }
         }
         for dial in self.dials_alive() {
-            if self.dials[&(self.life, dial)].open {
-                self.says_for(dial, Action::Hold);
+            if self.dials[&(self.incarnation, dial)].open {
+                self.sends_for(dial, Action::Hold);
             }
         }
         if self.rng.percent(50) {
             for dial in self.dials_alive() {
-                if self.dials[&(self.life, dial)].open {
-                    self.says(dial, 1, true);
+                if self.dials[&(self.incarnation, dial)].open {
+                    self.server_sends(dial, 1, true);
                 }
             }
         } else {
@@ -98,13 +98,13 @@ impl World {
                 }
             }
         }
-        self.comes_to_rest();
+        self.becomes_idle();
     }
 
     /// Half of the servers answer the close frame; the others are given up in time.
     fn everything_closes(&mut self) {
         for dial in self.dials_alive() {
-            if self.dials[&(self.life, dial)].closing && self.rng.percent(50) {
+            if self.dials[&(self.incarnation, dial)].closing && self.rng.percent(50) {
                 self.ends(dial);
             }
         }
@@ -115,15 +115,15 @@ impl World {
     }
 
     /// Everybody opens every session that is there, with options that hinder nothing.
-    fn everybody_opens(&mut self) -> Vec<(PortId, usize, usize)> {
+    fn all_clients_open(&mut self) -> Vec<(PortId, usize, usize)> {
         let mut held = Vec::new();
-        for person in 0..self.people.len() {
-            let owner = self.people[person].owner;
-            let port = self.port_for(person);
-            self.hello_as(port, person);
+        for client in 0..self.clients.len() {
+            let owner = self.clients[client].owner;
+            let port = self.port_for(client);
+            self.hello_as(port, client);
             for slot in 0..self.slots.len() {
                 let is_there = self.slots[slot]
-                    .lives
+                    .incarnations
                     .last()
                     .is_some_and(|session| session.alive != Alive::No);
                 if self.slots[slot].owner != owner || !is_there {
@@ -149,7 +149,7 @@ impl World {
                 self.give(Input::Frame(port, ClientFrame::Open(Box::new(open))));
                 let (session, id) = (self.slots[slot].name.clone(), None);
                 self.give(Input::Frame(port, ClientFrame::Reconnect { session, id }));
-                held.push((port, person, slot));
+                held.push((port, client, slot));
             }
         }
         held
@@ -158,7 +158,7 @@ impl World {
     /// Servers accept, read and answer everything; clients read and acknowledge everything.
     fn everything_flows(&mut self) {
         for dial in self.dials_alive() {
-            if !self.dials[&(self.life, dial)].open {
+            if !self.dials[&(self.incarnation, dial)].open {
                 self.accepts(dial);
             }
             self.moves_on(dial, true);
@@ -168,11 +168,11 @@ impl World {
         let ports: Vec<PortId> = self.ports.keys().copied().collect();
         for port in ports {
             self.reads(port, usize::MAX);
-            let Some(person) = self.ports[&port].person else {
+            let Some(client) = self.ports[&port].client else {
                 continue;
             };
             for slot in self.ports[&port].holds.clone() {
-                let seq = self.seats[self.seat(person, slot)].processed;
+                let seq = self.client_sessions[self.client_session(client, slot)].processed;
                 let session = self.slots[slot].name.clone();
                 self.give(Input::Frame(port, ClientFrame::Ack { session, seq }));
             }
@@ -180,7 +180,7 @@ impl World {
     }
 
     fn answers_all(&mut self, id: DialId) {
-        let Some(dial) = self.dials.get(&(self.life, id)).filter(|dial| dial.open) else {
+        let Some(dial) = self.dials.get(&(self.incarnation, id)).filter(|dial| dial.open) else {
             return;
         };
         let slot = dial.slot;
@@ -203,7 +203,7 @@ impl World {
         }
     }
 
-    fn what_is_owed(&mut self) -> String {
+    fn missing_outcome(&mut self) -> String {
         let reports = self.status();
         let mut owed = String::new();
         for (slot, report) in reports.iter().enumerate() {
@@ -228,24 +228,24 @@ impl World {
     }
 
     /// A client that is back knows how everything ended that it sent, and where messages were lost.
-    fn has_heard_all(&mut self, port: PortId, person: usize, slot: usize) {
+    fn has_received_all(&mut self, port: PortId, client: usize, slot: usize) {
         if !self.ports[&port].holds.contains(&slot) {
             // It was being closed when all clients reconnected.
             return;
         }
-        let life = self.slots[slot].lives.len() - 1;
-        let taken = self.slots[slot].lives[life].taken.len();
-        let mut account = self.seats[self.seat(person, slot)].account;
-        account.hi = self.slots[slot].lives[life].after_withheld(account.hi, person);
+        let incarnation = self.slots[slot].incarnations.len() - 1;
+        let taken = self.slots[slot].incarnations[incarnation].taken.len();
+        let mut progress = self.client_sessions[self.client_session(client, slot)].progress;
+        progress.hi = self.slots[slot].incarnations[incarnation].after_withheld(progress.hi, client);
         assert!(
-            account.lo <= taken && taken <= account.hi,
-            "person {person} has messages up to {}..{} of {taken} in slot {slot}, and was told of no loss",
-            account.lo,
-            account.hi
+            progress.lo <= taken && taken <= progress.hi,
+            "client {client} has messages up to {}..{} of {taken} in slot {slot}, and got no report of a loss",
+            progress.lo,
+            progress.hi
         );
         for token in 0..self.sent.len() {
             let sent = &self.sent[token];
-            let is_owed = (sent.person, sent.slot, sent.life) == (person, slot, life)
+            let is_owed = (sent.client, sent.slot, sent.incarnation) == (client, slot, incarnation)
                 && sent.has_id
                 && sent.accepted
                 && !sent.rolled_back
@@ -255,16 +255,16 @@ impl World {
             }
             assert!(
                 sent.asks.is_none() && !sent.receipt,
-                "nobody was told how message {token} ended"
+                "no client got the result of message {token}"
             );
             if self.elapsed >= sent.given + Duration::from_secs(20 * 60 * 60) {
                 continue;
             }
-            self.hands_over(port, token);
+            self.submits(port, token);
             let outcome = self.sent[token].remembered;
             assert!(
                 outcome.is_some_and(|outcome| outcome.is_good()),
-                "message {token} ended as {outcome:?}, and nobody was told"
+                "message {token} ended as {outcome:?}, and no client got that"
             );
         }
     }

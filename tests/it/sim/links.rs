@@ -28,7 +28,7 @@ impl World {
     pub(super) fn bearer_of(&self, authorize: &Authorize) -> Option<Bearer> {
         let number: usize = authorize.id.as_deref()?.strip_prefix('c')?.parse().ok()?;
         let slot = self.credentials[number];
-        let session = self.slots[slot].lives.last()?;
+        let session = self.slots[slot].incarnations.last()?;
         let leads_there = authorize.url.as_deref().is_none_or(|url| {
             let base = url.split('?').next();
             session.has_url && base == Some(&*self.slots[slot].addresses[session.reach.address])
@@ -69,9 +69,9 @@ impl World {
 
     /// Whether the link of a slot has stood for so long.
     fn has_stood(&self, slot: usize, time: Duration) -> bool {
-        let session = self.slots[slot].lives.last();
+        let session = self.slots[slot].incarnations.last();
         let dial = session.and_then(|session| session.dial);
-        dial.and_then(|dial| self.dials.get(&(self.life, dial)))
+        dial.and_then(|dial| self.dials.get(&(self.incarnation, dial)))
             .is_some_and(|dial| dial.open && self.now.boot.saturating_sub(dial.opened_at) >= time)
     }
 
@@ -89,17 +89,17 @@ impl World {
             Some((slot, address))
         });
         let (slot, address) = led.expect("an address that somebody gave");
-        let speaks = self.speech_of(slot, &target.transport);
+        let dial_protocol = self.protocol_for(slot, &target.transport);
         let urls = &self.options_for(slot).urls;
         let is_http = |protocol: &Protocol| matches!(protocol, Protocol::EventStream | Protocol::Poll);
         let may_be_own = urls.iter().any(|(protocol, url)| {
-            url == base && (*protocol == speaks || (is_http(protocol) && is_http(&speaks)))
+            url == base && (*protocol == dial_protocol || (is_http(protocol) && is_http(&dial_protocol)))
         });
         assert!(
             own.is_none() || may_be_own,
             "slot {slot} is led to another transport's URL"
         );
-        let session = self.slots[slot].lives.last().unwrap();
+        let session = self.slots[slot].incarnations.last().unwrap();
         let reach = &session.reach;
         // While an `open` is not answered yet, what it changes is already so.
         let opening = self
@@ -107,7 +107,11 @@ impl World {
             .opening
             .as_ref()
             .filter(|_| self.cause.slot == Some(slot));
-        let opened = opening.and_then(|opening| opening.address.filter(|_| session.obeys(opening.conflict)));
+        let opened = opening.and_then(|opening| {
+            opening
+                .address
+                .filter(|_| session.follows_options(opening.conflict))
+        });
         let is_new =
             own.is_none() && opened.is_some_and(|opened| opened != reach.address || !session.has_url);
         assert!(
@@ -149,7 +153,7 @@ impl World {
     }
 
     /// It is the turn of this slot to dial, and not too early.
-    pub(super) fn takes_turn(&mut self, slot: usize, lane: &(longwire::wire::record::Name, String)) {
+    pub(super) fn gets_dial_slot(&mut self, slot: usize, lane: &(longwire::wire::record::Name, String)) {
         let boot = self.now.boot;
         let is_asked_now =
             matches!(self.cause.kind, Kind::Open | Kind::Dialling) && self.cause.slot == Some(slot);
@@ -157,29 +161,29 @@ impl World {
         let asked = std::mem::take(&mut reach.asked) || is_asked_now;
         assert!(
             asked || boot >= reach.not_before,
-            "slot {slot} dials at {boot:?}, and was told to stay away until {:?}",
+            "slot {slot} dials at {boot:?}, and the server asked it to wait until {:?}",
             reach.not_before
         );
         if !self.remote {
             return;
         }
-        let other = self.dials.iter().find(|((life, _), dial)| {
+        let other = self.dials.iter().find(|((incarnation, _), dial)| {
             // A poll may wait for its answer as long as it likes, an event stream for its first event.
-            let waits_long = matches!(dial.speaks, Protocol::Poll | Protocol::EventStream);
-            let shakes_hands = !dial.over && !dial.open && !waits_long;
-            *life == self.life && shakes_hands && dial.lane == *lane
+            let waits_long = matches!(dial.protocol, Protocol::Poll | Protocol::EventStream);
+            let is_handshaking = !dial.over && !dial.open && !waits_long;
+            *incarnation == self.incarnation && is_handshaking && dial.lane == *lane
         });
         assert!(other.is_none(), "two handshakes at once with {lane:?}");
-        let before = self.paces.back().copied();
+        let before = self.dial_times.back().copied();
         assert!(
             asked || before.is_none_or(|before| boot.saturating_sub(before) >= BETWEEN),
             "slot {slot} dials again {before:?}..{boot:?}: too soon after another"
         );
-        self.paces.push_back(boot);
-        if self.paces.len() > 3 * BURST {
-            self.paces.pop_front();
+        self.dial_times.push_back(boot);
+        if self.dial_times.len() > 3 * BURST {
+            self.dial_times.pop_front();
         }
-        for (back, at) in self.paces.iter().rev().enumerate().skip(BURST + 1) {
+        for (back, at) in self.dial_times.iter().rev().enumerate().skip(BURST + 1) {
             let least = BETWEEN * u32::try_from(back - BURST).unwrap();
             assert!(
                 boot.saturating_sub(*at) >= least,
@@ -190,10 +194,10 @@ impl World {
 
     /// What the end of a link must lead to, by the tables of the protocol: any of these states.
     pub(super) fn expected_states(&mut self, id: DialId, end: &LinkEnd) -> &'static [&'static str] {
-        let slot = self.dials[&(self.life, id)].slot;
+        let slot = self.dials[&(self.incarnation, id)].slot;
         let boot = self.now.boot;
         let stood = self.has_stood(slot, ACCEPTED);
-        let session = self.slots[slot].lives.last().unwrap();
+        let session = self.slots[slot].incarnations.last().unwrap();
         let options = session.options.clone();
         let stable_after = options
             .reconnect
@@ -229,7 +233,7 @@ impl World {
                 reach.refused = reach.bearer;
                 reach.refusals += u32::from(std::mem::take(&mut reach.fresh));
                 let is_enough = reach.refusals >= 2;
-                match (options.auth_provider, reach.doubted, is_enough) {
+                match (options.auth_provider, reach.may_be_fewer, is_enough) {
                     (false, ..) | (true, false, true) => &["failed"],
                     (true, false, false) => &["unauthorized"],
                     (true, true, _) => &["failed", "unauthorized"],
@@ -241,20 +245,20 @@ impl World {
                 };
                 let is_last = reconnect.max_attempts.is_some_and(|most| reach.attempts >= most);
                 reach.attempts += 1;
-                let stay_away = end.retry_after.unwrap_or_default().min(DAY);
+                let retry_after = end.retry_after.unwrap_or_default().min(DAY);
                 // Another transport is tried without any wait.
                 let has_others = options.transports.len() > 1;
                 reach.not_before = if has_others {
                     Duration::ZERO
                 } else {
-                    boot + stay_away
+                    boot + retry_after
                 };
                 let may_be_overloaded =
                     end.retry_after.is_some() || matches!(end.code, Some(1001 | 1012 | 1013));
                 let spread = if may_be_overloaded { SPREAD } else { Duration::ZERO };
-                let most = Duration::from_millis(reconnect.max_delay) + spread + stay_away;
+                let most = Duration::from_millis(reconnect.max_delay) + spread + retry_after;
                 let uncertain = reach.uncertain;
-                self.patience = Some((slot, most));
+                self.max_retry_wait = Some((slot, most));
                 match (is_last, uncertain) {
                     (true, false) => &["failed"],
                     (false, false) => &["waiting"],
@@ -267,7 +271,7 @@ impl World {
 
     /// The hub ends a link by itself: what it counts is not known any more.
     pub(super) fn gives_up(&mut self, id: DialId) {
-        let Some(slot) = self.dials.get(&(self.life, id)).map(|dial| dial.slot) else {
+        let Some(slot) = self.dials.get(&(self.incarnation, id)).map(|dial| dial.slot) else {
             return;
         };
         let stood = self.has_stood(slot, ACCEPTED);
@@ -283,13 +287,13 @@ impl World {
 
     /// Holds the hub to what the end of a link must lead to.
     pub(super) fn has_become(&mut self, slot: usize, end: &LinkEnd, allowed: &[&str], was_closing: bool) {
-        let patience = self.patience.take();
+        let max_retry_wait = self.max_retry_wait.take();
         if was_closing {
             // It has ended with its link, and another may have its name already.
             return;
         }
         let transports = self.slots[slot]
-            .lives
+            .incarnations
             .last()
             .map_or(0, |session| session.options.transports.len());
         if transports > 1 {
@@ -305,7 +309,7 @@ impl World {
             "slot {slot} is {state:?} after {end:?}; it must be one of {allowed:?}"
         );
         if state == Some("waiting")
-            && let Some((_, most)) = patience
+            && let Some((_, most)) = max_retry_wait
         {
             let next = self.deadline();
             assert!(
@@ -319,7 +323,7 @@ impl World {
 impl Reach {
     /// A link stood long enough: its credentials were good.
     const fn accepts(&mut self) {
-        (self.refusals, self.fresh, self.doubted) = (0, false, false);
+        (self.refusals, self.fresh, self.may_be_fewer) = (0, false, false);
     }
 
     /// Somebody asks for a dial: everything is counted from the beginning again.
@@ -344,7 +348,7 @@ impl Reach {
 
 impl super::model::Session {
     /// Whether the options of an `open` take effect.
-    pub(super) fn obeys(&self, conflict: Conflict) -> bool {
+    pub(super) fn follows_options(&self, conflict: Conflict) -> bool {
         conflict == Conflict::Update || !self.has_url
     }
 }

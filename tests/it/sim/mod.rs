@@ -39,29 +39,29 @@ const STEPS: u64 = 2_000_000;
 /// The tests that share them, so that they run side by side.
 const SHARDS: u64 = 4;
 /// Lines that are printed of a run that failed.
-const STORY: usize = 3000;
+const MAX_TRACE_LINES: usize = 3000;
 
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
 /// One run; a hash of all outputs of the hub.
-fn run(seed: u64, story: bool) -> u64 {
-    let mut world = World::new(seed, story);
+fn run(seed: u64, traced: bool) -> u64 {
+    let mut world = World::new(seed, traced);
     let ended = catch_unwind(AssertUnwindSafe(|| {
         let weights = StepWeights::new(&mut world.rng, world.strict);
         for _ in 0..RUN {
             world.step(&weights);
         }
-        world.check_the_end();
+        world.check_end();
         world.digest
     }));
     ended.unwrap_or_else(|_| {
-        let story = world.trace.unwrap_or_default();
-        let from = story.len().saturating_sub(STORY);
+        let traced = world.trace.unwrap_or_default();
+        let from = traced.len().saturating_sub(MAX_TRACE_LINES);
         panic!(
             "{}\nthe run of seed {seed} failed; to replay it: SEED={seed} cargo test --test it sim::",
-            story[from..].join("\n")
+            traced[from..].join("\n")
         );
     })
 }

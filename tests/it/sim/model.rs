@@ -29,7 +29,7 @@ pub(super) struct Owner {
 }
 
 /// Somebody who consumes sessions: an owner's client.
-pub(super) struct Person {
+pub(super) struct SimClient {
     pub(super) owner: usize,
     pub(super) client: Name,
 }
@@ -41,7 +41,7 @@ pub(super) struct Slot {
     /// Where it may lead: the session's address is one of these, and changes.
     pub(super) addresses: [String; 2],
     pub(super) disk: bool,
-    pub(super) lives: Vec<Session>,
+    pub(super) incarnations: Vec<Session>,
 }
 
 /// Whether a session is there.
@@ -82,13 +82,13 @@ pub(super) struct Session {
     /// Where it leads and what is offered there.
     pub(super) reach: Reach,
     /// The last message that its journal has, and the gap behind it: its beginning and its count.
-    pub(super) kept_to: u64,
-    pub(super) kept_gap: Option<(u64, u64)>,
+    pub(super) journaled_upto: u64,
+    pub(super) journaled_gap: Option<(u64, u64)>,
     /// A client has closed it: boot time at which it must be over.
     pub(super) closing: Option<Duration>,
     /// Resume positions of servers: by which protocol, at which URL, and in which parameter it is sent
     /// back, if in any.
-    pub(super) marks: HashMap<String, (Protocol, String, Option<String>)>,
+    pub(super) resume_positions: HashMap<String, (Protocol, String, Option<String>)>,
     /// Connections that Socket.IO servers remember, by their ids; by namespace, at which URL one is certain to be gone on
     /// with; and the namespaces that servers ever refused or dropped.
     pub(super) remembered: HashMap<String, Remembered>,
@@ -115,7 +115,7 @@ pub(super) struct Reach {
     pub(super) fresh: bool,
     pub(super) refusals: u32,
     /// They may be fewer, since options changed.
-    pub(super) doubted: bool,
+    pub(super) may_be_fewer: bool,
     /// Dials since a client asked or a link was stable; they may be fewer, since options changed.
     pub(super) attempts: u32,
     pub(super) uncertain: bool,
@@ -144,10 +144,10 @@ impl Session {
             idle_since: None,
             subscriptions: Vec::new(),
             reach: Reach::default(),
-            kept_to: 0,
-            kept_gap: None,
+            journaled_upto: 0,
+            journaled_gap: None,
             closing: None,
-            marks: HashMap::new(),
+            resume_positions: HashMap::new(),
             remembered: HashMap::new(),
             recoverable: HashMap::new(),
             lost_namespaces: HashSet::new(),
@@ -169,22 +169,22 @@ pub(super) enum Content {
 
 /// How far a client has got in the messages of a session: the index of the next lies between `lo` and `hi`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Account {
+pub(super) struct Progress {
     pub(super) lo: usize,
     pub(super) hi: usize,
     /// The link of the message seen last.
     pub(super) link: Option<Link>,
     /// A discontinuity was reported since.
-    pub(super) told: bool,
+    pub(super) gap_reported: bool,
 }
 
-impl Account {
+impl Progress {
     pub(super) const fn at(index: usize) -> Self {
         Self {
             lo: index,
             hi: index,
             link: None,
-            told: false,
+            gap_reported: false,
         }
     }
 
@@ -192,12 +192,12 @@ impl Account {
         lo: 0,
         hi: usize::MAX,
         link: None,
-        told: false,
+        gap_reported: false,
     };
 }
 
 /// A person and a session: what the hub must have of them, and what they have seen.
-pub(super) struct Seat {
+pub(super) struct ClientSession {
     /// The port through which the hub delivers.
     pub(super) port: Option<PortId>,
     /// Attachments so far; what was delivered to an older one is read by no client.
@@ -212,27 +212,27 @@ pub(super) struct Seat {
     /// The highest position it has had: what an older journal may have.
     pub(super) highest: u64,
     /// Where the hub has put it, other than by its acknowledgement, and what it had missed by then.
-    pub(super) placed: BTreeMap<u64, Account>,
+    pub(super) placed: BTreeMap<u64, Progress>,
     /// The session knows this client for certain, and its position is `position`.
-    pub(super) certain: bool,
+    pub(super) is_known: bool,
     /// It may know it: a client that never attached is not known.
-    pub(super) was_here: bool,
+    pub(super) may_be_known: bool,
     /// Whether it was ever attached, and where, is unknown.
-    pub(super) doubtful: bool,
+    pub(super) attachment_unknown: bool,
 
     /// The filters of this client, by the keys of their subscriptions.
     pub(super) filters: BTreeMap<Name, Filter>,
     /// The number of the newest message that was delivered to any attachment.
-    pub(super) told: Option<usize>,
+    pub(super) newest_delivered: Option<usize>,
     /// How often the hub may have taken it for another client than before.
     pub(super) beginnings: u64,
 
     /// The session life and epoch that the rest is about.
-    pub(super) life: usize,
+    pub(super) incarnation: usize,
     pub(super) epoch: Option<Name>,
-    pub(super) account: Account,
+    pub(super) progress: Progress,
     /// The account after each record.
-    pub(super) history: BTreeMap<u64, Account>,
+    pub(super) history: BTreeMap<u64, Progress>,
     pub(super) seen: HashSet<u64>,
     /// Everything up to here is processed.
     pub(super) processed: u64,
@@ -245,7 +245,7 @@ pub(super) struct Seat {
     pub(super) nonce: Option<String>,
 }
 
-impl Seat {
+impl ClientSession {
     pub(super) fn new() -> Self {
         Self {
             port: None,
@@ -257,15 +257,15 @@ impl Seat {
             position: 0,
             highest: 0,
             placed: BTreeMap::new(),
-            certain: false,
-            was_here: false,
-            doubtful: false,
+            is_known: false,
+            may_be_known: false,
+            attachment_unknown: false,
             filters: BTreeMap::new(),
-            told: None,
+            newest_delivered: None,
             beginnings: 0,
-            life: usize::MAX,
+            incarnation: usize::MAX,
             epoch: None,
-            account: Account::UNKNOWN,
+            progress: Progress::UNKNOWN,
             history: BTreeMap::new(),
             seen: HashSet::new(),
             processed: 0,
@@ -288,7 +288,7 @@ impl Seat {
 /// A port and what waits in its queue.
 pub(super) struct Port {
     pub(super) origin: usize,
-    pub(super) person: Option<usize>,
+    pub(super) client: Option<usize>,
     /// Slots the hub must hold attached here.
     pub(super) holds: Vec<usize>,
     pub(super) queue: VecDeque<Queued>,
@@ -305,9 +305,9 @@ pub(super) struct Queued {
 #[derive(Clone, Copy)]
 pub(super) struct About {
     pub(super) generation: u64,
-    pub(super) person: usize,
+    pub(super) client: usize,
     pub(super) slot: usize,
-    pub(super) life: usize,
+    pub(super) incarnation: usize,
     /// Messages the session had taken by then.
     pub(super) taken: usize,
 }
@@ -315,7 +315,7 @@ pub(super) struct About {
 /// A message that a server sent. Its text has its number in `World::emitted`.
 pub(super) struct Emitted {
     pub(super) slot: usize,
-    pub(super) life: usize,
+    pub(super) incarnation: usize,
     /// Its index among the messages the session took; `None` for what it must not take.
     pub(super) index: Option<usize>,
     /// What clients get of it, as bytes of a payload.
@@ -344,8 +344,8 @@ pub(super) enum MessageResult {
 /// A message of a client; its number is its token, in its id and in its payload.
 pub(super) struct Sent {
     pub(super) slot: usize,
-    pub(super) life: usize,
-    pub(super) person: usize,
+    pub(super) incarnation: usize,
+    pub(super) client: usize,
     pub(super) has_id: bool,
     pub(super) resend: bool,
     pub(super) volatile: bool,
@@ -360,7 +360,7 @@ pub(super) struct Sent {
     /// What its acknowledgement must have: on which dial, in which namespace, with which id.
     pub(super) ack: Option<(DialId, String, String)>,
     /// What the session's guard does not let pass, if it has one.
-    pub(super) rude: bool,
+    pub(super) forbidden: bool,
     /// It was handed over last while the guard forbade it.
     pub(super) banned: bool,
     /// Awake time, over all boots, at which it was handed over first.
@@ -398,7 +398,7 @@ pub(super) enum Item {
 /// The far end of a dial.
 pub(super) struct Dial {
     pub(super) slot: usize,
-    pub(super) life: usize,
+    pub(super) incarnation: usize,
     pub(super) open: bool,
     pub(super) over: bool,
     pub(super) paused: bool,
@@ -408,7 +408,7 @@ pub(super) struct Dial {
     pub(super) written: usize,
     pub(super) read: usize,
     /// The last number given to the hub in `Written`.
-    pub(super) told: usize,
+    pub(super) reported_written: usize,
     /// Pings under way: token, and the items before it.
     pub(super) pings: VecDeque<(u64, usize)>,
     /// The items before the last ping that was answered and was no beat.
@@ -429,7 +429,7 @@ pub(super) struct Dial {
     /// A close frame is on its way, or written.
     pub(super) closing: bool,
     /// The protocol, and the URL without its query.
-    pub(super) speaks: Protocol,
+    pub(super) protocol: Protocol,
     pub(super) base: String,
     /// It has refused a message for now: its transport posts no other.
     pub(super) refused: bool,

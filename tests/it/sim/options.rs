@@ -36,7 +36,7 @@ pub(super) fn random_window(rng: &mut Rng) -> Window {
     }
 }
 
-/// Messages with `rude` do not pass, in either direction; the rest no faster than this.
+/// Messages with `forbidden` do not pass, in either direction; the rest no faster than this.
 const GUARD: &str = r#"{
     "send": [{"when": {"/rude": true}, "do": "deny"}, {"when": {"/0/rude": true}, "do": "deny"},
         {"rate": {"messages": 4, "per": 1000}}],

@@ -32,7 +32,7 @@ impl World {
                 line.truncate(at);
                 line.push('…');
             }
-            self.tell(|| line);
+            self.trace_line(|| line);
         }
         match output {
             Output::Deliver { port, frame, cost } => {
@@ -51,11 +51,11 @@ impl World {
             Output::Ping(dial, token) => {
                 self.mix(token + 7);
                 assert_eq!(
-                    self.speaks(dial),
+                    self.protocol_of(dial),
                     Protocol::WebSocket,
                     "a ping where there are none"
                 );
-                self.has_to_ask(dial);
+                self.must_request(dial);
                 let is_proof = !matches!(self.cause.kind, Kind::Timeout | Kind::Resumed);
                 let dial = self.open_dial(dial);
                 if is_proof {
@@ -87,11 +87,13 @@ impl World {
                 self.hung_up = true;
                 self.gives_up(dial);
                 assert!(
-                    self.dials.get(&(self.life, dial)).is_some_and(|dial| !dial.over),
+                    self.dials
+                        .get(&(self.incarnation, dial))
+                        .is_some_and(|dial| !dial.over),
                     "hangs up {dial:?}, which is not alive"
                 );
                 self.over(dial);
-                if !self.dials[&(self.life, dial)].refused {
+                if !self.dials[&(self.incarnation, dial)].refused {
                     self.read_rest(dial, true);
                 }
             }
@@ -119,26 +121,27 @@ impl World {
         assert!(!dial.closing, "closed twice");
         assert!(
             !dial.paused,
-            "closes a link that is not read: the answer would not be heard"
+            "closes a link that is not read: the answer would not be read"
         );
         // A message that is not written yet; packets of Socket.IO's own are none.
         let unwritten = dial
             .items
             .iter()
-            .skip(dial.told)
+            .skip(dial.reported_written)
             .find(|item| matches!(item, Item::Token(_)));
         assert_eq!(unwritten, None, "closes before everything is written");
         dial.closing = true;
-        let (slot, life) = (dial.slot, dial.life);
+        let (slot, incarnation) = (dial.slot, dial.incarnation);
         assert!(
             self.session(slot)
                 .is_some_and(|session| session.closing.is_some()),
             "slot {slot} is closed, and nobody has asked for that"
         );
         let boot = self.now.boot;
-        let still_waits = |(life, until): (u32, Duration)| life == self.life && boot < until;
+        let still_waits =
+            |(incarnation, until): (u32, Duration)| incarnation == self.incarnation && boot < until;
         let left = self.sent.iter().position(|sent| {
-            (sent.slot, sent.life) == (slot, life)
+            (sent.slot, sent.incarnation) == (slot, incarnation)
                 && sent.has_id
                 && !sent.rolled_back
                 && !sent.cancelled
@@ -155,7 +158,7 @@ impl World {
 
     fn journal(&mut self, id: &JournalId, entry: JournalEntry) {
         let known = self.slots.iter().position(|slot| {
-            slot.lives
+            slot.incarnations
                 .last()
                 .is_some_and(|session| session.journal.as_ref() == Some(id))
         });
@@ -163,7 +166,7 @@ impl World {
             (JournalEntry::Append { record, .. }, _) => {
                 self.mix(record.seq + record.data.len() as u64);
                 if record.kind == 2 {
-                    self.appended += known.map_or(0, |slot| self.takes_down(slot, record));
+                    self.appended += known.map_or(0, |slot| self.note_journaled(slot, record));
                 }
                 if known.is_none() && record.kind == META {
                     let at = self
@@ -184,20 +187,20 @@ impl World {
     }
 
     /// How many messages a record of the log adds to those that the journal has, kept or lost.
-    fn takes_down(&mut self, slot: usize, record: &RawRecord) -> usize {
-        let session = self.slots[slot].lives.last_mut().unwrap();
+    fn note_journaled(&mut self, slot: usize, record: &RawRecord) -> usize {
+        let session = self.slots[slot].incarnations.last_mut().unwrap();
         let (seq, body) = (record.seq, record.data.get(12..).unwrap_or_default());
         match body {
             [0..=3, ..] => {
-                session.kept_to = seq;
+                session.journaled_upto = seq;
                 1
             }
             // What has just come and is lost stands behind everything else.
-            [GAP, gap @ ..] if seq > session.kept_to => {
+            [GAP, gap @ ..] if seq > session.journaled_upto => {
                 let gap: serde_json::Value = serde_json::from_slice(gap).unwrap();
                 let (from, count) = (gap["from"].as_u64(), gap["count"].as_u64().unwrap());
-                let before = session.kept_gap.filter(|(known, _)| Some(*known) == from);
-                session.kept_gap = Some((from.unwrap(), count));
+                let before = session.journaled_gap.filter(|(known, _)| Some(*known) == from);
+                session.journaled_gap = Some((from.unwrap(), count));
                 usize::try_from(count - before.map_or(0, |(_, count)| count)).unwrap()
             }
             _ => 0,
@@ -207,7 +210,7 @@ impl World {
     fn open_dial(&mut self, id: DialId) -> &mut Dial {
         let dial = self
             .dials
-            .get_mut(&(self.life, id))
+            .get_mut(&(self.incarnation, id))
             .expect("a dial that was made");
         assert!(dial.open && !dial.over, "{id:?} is not open");
         dial
@@ -217,7 +220,7 @@ impl World {
     fn sending_dial(&mut self, id: DialId) -> &mut Dial {
         let dial = self
             .dials
-            .get_mut(&(self.life, id))
+            .get_mut(&(self.incarnation, id))
             .expect("a dial that was made");
         assert!(
             (dial.open || dial.greeted) && !dial.over,
@@ -239,27 +242,27 @@ impl World {
         assert!(may, "slot {slot} dials for no reason ({:?})", self.cause.kind);
         let owner = self.slots[slot].owner;
         let origin = &self.owners[owner].origin;
-        let said = target.headers.iter().find(|(name, _)| name == "Origin");
+        let header = target.headers.iter().find(|(name, _)| name == "Origin");
         let is_web = origin.contains("://").then(|| origin.trim_end_matches('/'));
         assert!(
-            target.origin.as_ref() == Some(origin) && said.map(|(_, said)| said.as_str()) == is_web,
-            "a dial in another's name: {said:?}"
+            target.origin.as_ref() == Some(origin) && header.map(|(_, header)| header.as_str()) == is_web,
+            "a dial in another's name: {header:?}"
         );
-        let speaks = self.speech_of(slot, &target.transport);
+        let protocol = self.protocol_for(slot, &target.transport);
         let mut base = target.url.clone();
         base.set_query(None);
         let host = format!("{:?}", target.url.host_str());
         let lane = (self.owners[owner].origin.clone(), host);
-        self.takes_turn(slot, &lane);
-        let life = self.slots[slot].lives.len() - 1;
+        self.gets_dial_slot(slot, &lane);
+        let incarnation = self.slots[slot].incarnations.len() - 1;
         let session = self.session(slot).unwrap();
         assert!(session.dial.is_none(), "slot {slot} has two dials alive");
         // There are no pings on it that could prove anything.
-        session.trusts_writes |= speaks != Protocol::WebSocket;
+        session.trusts_writes |= protocol != Protocol::WebSocket;
         session.dial = Some(id);
         let dial = Dial {
             slot,
-            life,
+            incarnation,
             open: false,
             over: false,
             paused: false,
@@ -267,7 +270,7 @@ impl World {
             taken: 0,
             written: 0,
             read: 0,
-            told: 0,
+            reported_written: 0,
             pings: std::collections::VecDeque::new(),
             proven: 0,
             last_proof: 0,
@@ -278,7 +281,7 @@ impl World {
             ready: false,
             wants: None,
             closing: false,
-            speaks,
+            protocol,
             base: base.into(),
             refused: false,
             question: false,
@@ -290,7 +293,7 @@ impl World {
             disturbed: false,
         };
         assert!(
-            self.dials.insert((self.life, id), dial).is_none(),
+            self.dials.insert((self.incarnation, id), dial).is_none(),
             "{id:?} was used before"
         );
         self.dialled.push(id);
@@ -299,9 +302,9 @@ impl World {
     /// What a message is that goes out.
     pub(super) fn item_of(&mut self, id: DialId, payload: &Payload) -> Item {
         let bytes = payload.bytes();
-        let far = self.sending_dial(id);
-        let (slot, is_first) = (far.slot, far.last_order == [0; 4]);
-        let greetings = &self.slots[slot].lives.last().unwrap().options.greeting;
+        let dial = self.sending_dial(id);
+        let (slot, is_first) = (dial.slot, dial.last_order == [0; 4]);
+        let greetings = &self.slots[slot].incarnations.last().unwrap().options.greeting;
         if is_first && greetings.contains(payload) {
             Item::Greeting
         } else if bytes.starts_with(b"sub") {
@@ -316,14 +319,14 @@ impl World {
     }
 
     fn transmit(&mut self, id: DialId, payload: &Payload) {
-        let item = match self.speaks(id) {
+        let item = match self.protocol_of(id) {
             Protocol::SocketIo => self.writes_packet(id, payload),
             _ => self.item_of(id, payload),
         };
         let dial = self.sending_dial(id);
         assert!(!dial.closing, "something is sent behind the close frame");
         dial.items.push(item);
-        let (slot, life) = (dial.slot, dial.life);
+        let (slot, incarnation) = (dial.slot, dial.incarnation);
         let (disturbed, ready, last_order) = (dial.disturbed, dial.ready, dial.last_order);
         if let Item::Login(number) = item {
             self.logs_in(id, number);
@@ -331,8 +334,8 @@ impl World {
         let Item::Token(token) = item else { return };
         let sent = &mut self.sent[token];
         assert_eq!(
-            (sent.slot, sent.life),
-            (slot, life),
+            (sent.slot, sent.incarnation),
+            (slot, incarnation),
             "a message of another session"
         );
         assert!(
@@ -354,23 +357,23 @@ impl World {
             "message {token} does not pass the guard, and is sent"
         );
         assert!(
-            !sent.volatile || sent.resend || self.handed == Some(token),
+            !sent.volatile || sent.resend || self.submitted == Some(token),
             "message {token} is volatile, and was kept for later"
         );
         sent.transmitted += 1;
         let order = sent.order;
-        if let Some(dial) = self.dials.get_mut(&(self.life, id)) {
+        if let Some(dial) = self.dials.get_mut(&(self.incarnation, id)) {
             dial.last_order[lane] = order;
         }
-        self.goes_first(id, token);
-        let session = self.slots[slot].lives.last().unwrap();
+        self.is_sent_first(id, token);
+        let session = self.slots[slot].incarnations.last().unwrap();
         if !disturbed && last_order == [0; 4] {
             assert!(
                 ready || session.options.ready.is_none(),
                 "the outbox flows before the server is ready"
             );
-            let said = &self.dials[&(self.life, id)].items;
-            let greetings = said.iter().filter(|item| **item == Item::Greeting).count();
+            let items = &self.dials[&(self.incarnation, id)].items;
+            let greetings = items.iter().filter(|item| **item == Item::Greeting).count();
             assert_eq!(
                 greetings,
                 session.options.greeting.len(),
@@ -379,7 +382,7 @@ impl World {
             let subscribed: Vec<usize> = session.subscriptions.iter().map(|(_, number)| *number).collect();
             for number in subscribed {
                 assert!(
-                    said.contains(&Item::Subscription(number)),
+                    items.contains(&Item::Subscription(number)),
                     "the outbox flows before subscription {number}"
                 );
             }
@@ -387,8 +390,8 @@ impl World {
     }
 
     /// A ping that no timer asks for must prove something: a message whose outcome a client wants to know.
-    fn has_to_ask(&self, id: DialId) {
-        let dial = &self.dials[&(self.life, id)];
+    fn must_request(&self, id: DialId) {
+        let dial = &self.dials[&(self.incarnation, id)];
         let is_wanted = |item: &Item| match item {
             Item::Token(token) => self.sent[*token].has_id || self.sent[*token].resend,
             _ => false,
@@ -401,14 +404,14 @@ impl World {
     }
 
     /// Nothing more urgent waits that was accepted by this broker, was never sent and cannot have ended.
-    fn goes_first(&self, id: DialId, token: usize) {
+    fn is_sent_first(&self, id: DialId, token: usize) {
         let sent = &self.sent[token];
         let urgent = self.sent.iter().enumerate().rev().take(64).find(|(_, other)| {
             let waits = other
                 .waits
-                .is_some_and(|(life, until)| life == self.life && self.now.boot < until);
+                .is_some_and(|(incarnation, until)| incarnation == self.incarnation && self.now.boot < until);
             other.lane < sent.lane
-                && (other.slot, other.life) == (sent.slot, sent.life)
+                && (other.slot, other.incarnation) == (sent.slot, sent.incarnation)
                 && waits
                 && other.transmitted == 0
                 && other.result.is_none()
@@ -424,13 +427,13 @@ impl World {
 
     /// What the server may still read of what was on its way when a link ended.
     pub(super) fn read_rest(&mut self, id: DialId, by_us: bool) -> usize {
-        let Some(dial) = self.dials.get(&(self.life, id)) else {
+        let Some(dial) = self.dials.get(&(self.incarnation, id)) else {
             return 0;
         };
         let (read, taken, all) = (dial.read, dial.taken, dial.items.len());
         let taken = taken + self.rng.below(all - taken + 1);
         let reads = read + self.rng.below(taken - read + 1);
-        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
         dial.taken = taken;
         self.server_reads(id, reads);
         if by_us {
@@ -442,7 +445,7 @@ impl World {
 
     /// The server reads up to so many items of a dial.
     pub(super) fn server_reads(&mut self, id: DialId, upto: usize) {
-        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
         let from = dial.read;
         dial.read = upto.max(from);
         dial.written = dial.written.max(dial.read);
@@ -457,13 +460,13 @@ impl World {
                 sent.reads == 1 || sent.resend,
                 "the server got message {token} twice"
             );
-            self.check_truth(token);
+            self.check_status(token);
         }
     }
 
     /// The transport has written up to so many items of a dial.
     pub(super) fn transport_writes(&mut self, id: DialId, upto: usize) {
-        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
         let from = dial.written;
         dial.written = upto.max(from);
         dial.taken = dial.taken.max(dial.written);

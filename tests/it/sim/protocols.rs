@@ -37,14 +37,14 @@ pub(super) fn is_another_dial(one: &Options, other: &Options) -> bool {
             options.proxy.clone(),
             options.compression,
             // Options of another protocol do not concern the dial.
-            speaks(options, Protocol::SocketIo).then(|| options.socketio.clone()),
-            cursor_parameter(options).filter(|_| speaks(options, Protocol::Poll)),
+            uses_protocol(options, Protocol::SocketIo).then(|| options.socketio.clone()),
+            cursor_parameter(options).filter(|_| uses_protocol(options, Protocol::Poll)),
         )
     };
     key(one) != key(other)
 }
 
-fn speaks(options: &Options, protocol: Protocol) -> bool {
+fn uses_protocol(options: &Options, protocol: Protocol) -> bool {
     protocols(options).contains(&protocol)
 }
 
@@ -64,12 +64,12 @@ pub(super) fn leads_to_its_address(options: &Options) -> bool {
 }
 
 impl World {
-    pub(super) fn speaks(&self, id: DialId) -> Protocol {
-        self.dials[&(self.life, id)].speaks
+    pub(super) fn protocol_of(&self, id: DialId) -> Protocol {
+        self.dials[&(self.incarnation, id)].protocol
     }
 
     /// The protocol of a dial, as far as its transport shows.
-    pub(super) fn speech_of(&self, slot: usize, transport: &TransportKind) -> Protocol {
+    pub(super) fn protocol_for(&self, slot: usize, transport: &TransportKind) -> Protocol {
         let options = self.options_for(slot);
         let wanted: &[Protocol] = match transport {
             TransportKind::WebSocket => &[Protocol::WebSocket],
@@ -84,13 +84,13 @@ impl World {
 
     /// The options that hold for a slot while an `open` is answered.
     pub(super) fn options_for(&self, slot: usize) -> &Options {
-        let session = self.slots[slot].lives.last().unwrap();
+        let session = self.slots[slot].incarnations.last().unwrap();
         let opening = self
             .cause
             .opening
             .as_ref()
             .filter(|_| self.cause.slot == Some(slot));
-        let brought = opening.filter(|opening| session.obeys(opening.conflict));
+        let brought = opening.filter(|opening| session.follows_options(opening.conflict));
         brought
             .and_then(|opening| opening.options.as_ref())
             .unwrap_or(&session.options)
@@ -98,15 +98,16 @@ impl World {
 
     /// A request is sent: one at a time, to the URL of its dial, with a resume position that came from there.
     pub(super) fn asks(&mut self, id: DialId, fetch: &Fetch) {
-        let slot = self.dials[&(self.life, id)].slot;
-        let speaks = if fetch.streaming {
+        let slot = self.dials[&(self.incarnation, id)].slot;
+        let protocol = if fetch.streaming {
             Protocol::EventStream
         } else {
             Protocol::Poll
         };
         assert!(
-            protocols(self.options_for(slot)).contains(&speaks) || self.dials[&(self.life, id)].disturbed,
-            "slot {slot} asks as {speaks:?}, which it may not speak"
+            protocols(self.options_for(slot)).contains(&protocol)
+                || self.dials[&(self.incarnation, id)].disturbed,
+            "slot {slot} asks as {protocol:?}, which it may not speak"
         );
         let said_header = fetch
             .headers
@@ -117,14 +118,14 @@ impl World {
             .query_pairs()
             .find(|(name, _)| CURSOR.1.contains(&name.as_ref()))
             .map(|(name, value)| (value.into_owned(), Some(name.into_owned())));
-        let said = if fetch.streaming {
+        let echoed = if fetch.streaming {
             said_header.map(|id| (id, None))
         } else {
             said_query
         };
         let mut base = fetch.url.clone();
         base.set_query(None);
-        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
         assert!(!dial.over, "asks on a dial that is over");
         assert!(!dial.question, "two questions at once");
         assert_eq!(
@@ -133,40 +134,42 @@ impl World {
             "a question leads elsewhere than its dial"
         );
         dial.question = true;
-        dial.speaks = speaks;
+        dial.protocol = protocol;
         if !dial.open {
-            dial.resumes = said.is_some();
+            dial.resumes = echoed.is_some();
         }
         let base = dial.base.clone();
-        if let Some((said, parameter)) = said {
+        if let Some((echoed, parameter)) = echoed {
             let session = self.session(slot).unwrap();
             assert_eq!(
-                session.marks.get(&said),
-                Some(&(speaks, base, parameter)),
-                "slot {slot} says `{said}`, which this server never gave, or not for this parameter"
+                session.resume_positions.get(&echoed),
+                Some(&(protocol, base, parameter)),
+                "slot {slot} sends `{echoed}`, which this server never gave, or not for this parameter"
             );
         }
     }
 
     /// The continuity in a state record must be true.
     pub(super) fn is_continuous(&self, slot: usize, change: &StateChange) {
-        let session = self.slots[slot].lives.last().unwrap();
-        let dial = session.dial.and_then(|dial| self.dials.get(&(self.life, dial)));
+        let session = self.slots[slot].incarnations.last().unwrap();
+        let dial = session
+            .dial
+            .and_then(|dial| self.dials.get(&(self.incarnation, dial)));
         let (Some(dial), State::Open, None) = (dial, change.state, &change.namespace) else {
             return;
         };
         if dial.open && dial.opened_by == self.inputs && change.continuity == Some(Continuity::Server) {
             assert!(
                 dial.resumes,
-                "slot {slot} claims that the server went on, and it was not told where"
+                "slot {slot} claims that the server resumed, and it got no resume position"
             );
         }
     }
 
     /// The far end of a dial that is no WebSocket lets it in.
-    pub(super) fn lets_in(&mut self, id: DialId) {
-        match self.speaks(id) {
-            Protocol::EventStream if self.dials[&(self.life, id)].question => {
+    pub(super) fn accepts_dial(&mut self, id: DialId) {
+        match self.protocol_of(id) {
+            Protocol::EventStream if self.dials[&(self.incarnation, id)].question => {
                 let answer = Answer {
                     status: 200,
                     headers: vec![("content-type".to_owned(), "text/event-stream".to_owned())],
@@ -174,15 +177,15 @@ impl World {
                 };
                 self.give(Input::Link(id, LinkEvent::Answered(answer.into())));
             }
-            Protocol::Poll => self.says(id, 1, false),
-            Protocol::SocketIo => self.greets(id),
+            Protocol::Poll => self.server_sends(id, 1, false),
+            Protocol::SocketIo => self.sends_greeting(id),
             _ => {}
         }
     }
 
     /// Messages as the transport of this dial reports them; `None`: the server cannot send anything now.
     pub(super) fn told_by(&mut self, id: DialId, batch: Vec<Incoming>) -> Option<LinkEvent> {
-        match self.speaks(id) {
+        match self.protocol_of(id) {
             Protocol::WebSocket => Some(LinkEvent::Messages(batch)),
             Protocol::EventStream => {
                 let text: String = batch.iter().map(|message| self.as_event(id, message)).collect();
@@ -194,19 +197,21 @@ impl World {
                 Some(LinkEvent::Chunk(Bytes::copy_from_slice(&text.as_bytes()[cut..])))
             }
             Protocol::Poll => {
-                let question = self.dials[&(self.life, id)].question;
+                let question = self.dials[&(self.incarnation, id)].question;
                 let [Incoming::Message(message)] = batch.as_slice() else {
                     return None;
                 };
-                let mark = format!("c{}", self.emitted.len());
+                let resume_position = format!("c{}", self.emitted.len());
                 let mut answer = Answer {
                     status: 200,
                     body: message.bytes().clone(),
                     ..Answer::default()
                 };
                 if self.rng.percent(70) {
-                    answer.headers.push((CURSOR.0.to_owned(), mark.clone()));
-                    self.marks(id, mark);
+                    answer
+                        .headers
+                        .push((CURSOR.0.to_owned(), resume_position.clone()));
+                    self.resume_positions(id, resume_position);
                 }
                 question.then(|| LinkEvent::Answered(answer.into()))
             }
@@ -223,30 +228,32 @@ impl World {
         if self.rng.percent(30) {
             return format!("data: {data}\n\n");
         }
-        let mark = format!("e{}-{}", self.emitted.len(), self.rng.below(1_000_000));
-        self.marks(id, mark.clone());
-        format!("id: {mark}\ndata: {data}\n\n")
+        let resume_position = format!("e{}-{}", self.emitted.len(), self.rng.below(1_000_000));
+        self.resume_positions(id, resume_position.clone());
+        format!("id: {resume_position}\ndata: {data}\n\n")
     }
 
     /// The server of this dial gives a resume position.
-    fn marks(&mut self, id: DialId, mark: String) {
-        let dial = &self.dials[&(self.life, id)];
-        let (slot, speaks, base) = (dial.slot, dial.speaks, dial.base.clone());
+    fn resume_positions(&mut self, id: DialId, resume_position: String) {
+        let dial = &self.dials[&(self.incarnation, id)];
+        let (slot, protocol, base) = (dial.slot, dial.protocol, dial.base.clone());
         let session = self.session(slot).unwrap();
-        let parameter = cursor_parameter(&session.options).filter(|_| speaks == Protocol::Poll);
-        session.marks.insert(mark, (speaks, base, parameter));
+        let parameter = cursor_parameter(&session.options).filter(|_| protocol == Protocol::Poll);
+        session
+            .resume_positions
+            .insert(resume_position, (protocol, base, parameter));
     }
 
     /// The next message is posted: the server accepts it, refuses it permanently, or asks for a retry.
     pub(super) fn posts(&mut self, id: DialId) {
-        let dial = &self.dials[&(self.life, id)];
+        let dial = &self.dials[&(self.incarnation, id)];
         let (slot, at) = (dial.slot, dial.read);
         let Some(item) = dial.items.get(at).copied() else {
             return;
         };
         let status = *self.rng.pick(&[200, 200, 204, 200, 200, 201, 400, 503, 401]);
         let is_taken = status < 300;
-        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
         if is_taken {
             self.server_reads(id, at + 1);
         } else if status == 400 {
@@ -255,7 +262,7 @@ impl World {
             dial.refused = true;
             // It ends the link: what follows of it is judged where links end by themselves.
             let reach = &mut self.session(slot).unwrap().reach;
-            (reach.uncertain, reach.doubted) = (true, true);
+            (reach.uncertain, reach.may_be_fewer) = (true, true);
             if status == 401 {
                 reach.refused = reach.bearer;
             }
@@ -267,10 +274,10 @@ impl World {
         }
         if let Some(dial) = self
             .dials
-            .get_mut(&(self.life, id))
+            .get_mut(&(self.incarnation, id))
             .filter(|_| is_taken || status == 400)
         {
-            dial.told = at + 1;
+            dial.reported_written = at + 1;
         }
         let answer = Answer {
             status,

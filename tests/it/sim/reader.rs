@@ -7,7 +7,7 @@ use longwire::wire::code::GapReason;
 use longwire::wire::message::{BrokerFrame, Opened, Resumed};
 use longwire::wire::record::{Body, Record, State};
 
-use super::model::{About, Account, number_in};
+use super::model::{About, Progress, number_in};
 use super::world::World;
 
 impl World {
@@ -32,13 +32,13 @@ impl World {
     }
 
     fn reads_frame(&mut self, port: PortId, about: About, frame: BrokerFrame, cost: usize) {
-        let index = self.seat(about.person, about.slot);
-        let seat = &mut self.seats[index];
+        let index = self.client_session(about.client, about.slot);
+        let client_session = &mut self.client_sessions[index];
         // The client at an older port is gone: its frames are read by no client.
-        let is_current = seat.port == Some(port)
-            && seat.generation == about.generation
-            && self.ports[&port].person == Some(about.person)
-            && about.life + 1 == self.slots[about.slot].lives.len();
+        let is_current = client_session.port == Some(port)
+            && client_session.generation == about.generation
+            && self.ports[&port].client == Some(about.client)
+            && about.incarnation + 1 == self.slots[about.slot].incarnations.len();
         if !is_current {
             return;
         }
@@ -49,113 +49,119 @@ impl World {
             } => {
                 // The last records of a session that ends bypass the window, and what the window held back.
                 assert!(
-                    cost == 0 || seat.live == (record.seq > seat.last),
-                    "`live` was not said in its place"
+                    cost == 0 || client_session.live == (record.seq > client_session.last),
+                    "`live` was not sent in its place"
                 );
                 self.reads_record(index, about, &record, redelivered);
             }
             BrokerFrame::Live { seq, .. } => {
-                assert!(!seat.live, "`live` is said twice");
+                assert!(!client_session.live, "`live` is sent twice");
                 assert!(
-                    seat.read <= seq && seat.read <= seat.last,
+                    client_session.read <= seq && client_session.read <= client_session.last,
                     "`live` after record {} of {}",
-                    seat.read,
-                    seat.last
+                    client_session.read,
+                    client_session.last
                 );
-                seat.live = true;
+                client_session.live = true;
             }
-            BrokerFrame::AuthNeeded { question, .. } => seat.nonce = Some(question.nonce),
+            BrokerFrame::AuthNeeded { question, .. } => client_session.nonce = Some(question.nonce),
             _ => {}
         }
     }
 
     fn reads_opened(&mut self, index: usize, about: About, opened: &Opened) {
-        let was_damaged = self.slots[about.slot].lives[about.life].rolled_back;
-        let seat = &mut self.seats[index];
-        if seat.life != about.life || seat.epoch.as_ref() != Some(&opened.epoch) {
-            seat.life = about.life;
-            seat.epoch = Some(opened.epoch.clone());
-            seat.history.clear();
-            seat.seen.clear();
-            if !was_damaged && !seat.doubtful {
-                seat.history.insert(0, Account::at(0));
+        let was_damaged = self.slots[about.slot].incarnations[about.incarnation].rolled_back;
+        let client_session = &mut self.client_sessions[index];
+        if client_session.incarnation != about.incarnation
+            || client_session.epoch.as_ref() != Some(&opened.epoch)
+        {
+            client_session.incarnation = about.incarnation;
+            client_session.epoch = Some(opened.epoch.clone());
+            client_session.history.clear();
+            client_session.seen.clear();
+            if !was_damaged && !client_session.attachment_unknown {
+                client_session.history.insert(0, Progress::at(0));
             }
         }
-        let account = match opened.resume {
-            Resumed::Fresh => Account::at(about.taken),
-            Resumed::Reset => Account::UNKNOWN,
+        let progress = match opened.resume {
+            Resumed::Fresh => Progress::at(about.taken),
+            Resumed::Reset => Progress::UNKNOWN,
             Resumed::Exact | Resumed::Gap => {
-                for (seq, account) in &seat.placed {
+                for (seq, progress) in &client_session.placed {
                     // It may never have read that it was put there.
-                    seat.history.entry(*seq).or_insert(*account);
+                    client_session.history.entry(*seq).or_insert(*progress);
                 }
-                let before = seat.history.range(..=opened.seq).next_back();
-                before.map_or(Account::UNKNOWN, |(_, account)| *account)
+                let before = client_session.history.range(..=opened.seq).next_back();
+                before.map_or(Progress::UNKNOWN, |(_, progress)| *progress)
             }
         };
         if opened.resume != Resumed::Reset {
-            seat.history.insert(opened.seq, account);
+            client_session.history.insert(opened.seq, progress);
         }
-        seat.account = account;
-        seat.processed = opened.seq;
-        seat.read = opened.seq;
-        seat.last = opened.last;
-        seat.live = false;
-        seat.nonce = None;
+        client_session.progress = progress;
+        client_session.processed = opened.seq;
+        client_session.read = opened.seq;
+        client_session.last = opened.last;
+        client_session.live = false;
+        client_session.nonce = None;
     }
 
     fn reads_record(&mut self, index: usize, about: About, record: &Record, redelivered: bool) {
-        let seat = &mut self.seats[index];
+        let client_session = &mut self.client_sessions[index];
         let seq = record.seq;
-        assert!(seq > seat.read, "record {seq} after {}", seat.read);
-        seat.read = seq;
+        assert!(
+            seq > client_session.read,
+            "record {seq} after {}",
+            client_session.read
+        );
+        client_session.read = seq;
         let is_rollback = matches!(record.body, Body::Gap(gap) if gap.reason == GapReason::Acknowledged);
         assert!(
-            seat.seen.insert(seq) || redelivered || is_rollback,
+            client_session.seen.insert(seq) || redelivered || is_rollback,
             "record {seq} comes again without a word"
         );
-        let account = &mut seat.account;
+        let progress = &mut client_session.progress;
         match &record.body {
             Body::Message { payload, .. } => {
                 let number = number_in(payload).unwrap();
                 let at = self.emitted[number]
                     .index
                     .expect("a message that must not have been taken");
-                let session = &self.slots[about.slot].lives[about.life];
-                account.hi = session.after_withheld(account.hi, about.person);
+                let session = &self.slots[about.slot].incarnations[about.incarnation];
+                progress.hi = session.after_withheld(progress.hi, about.client);
                 assert!(
-                    account.lo <= at && at <= account.hi,
-                    "message {at} (number {number}, record {seq}) after all up to {}..{}: nobody said what is lost",
-                    account.lo,
-                    account.hi
+                    progress.lo <= at && at <= progress.hi,
+                    "message {at} (number {number}, record {seq}) after all up to {}..{}: no loss was reported",
+                    progress.lo,
+                    progress.hi
                 );
                 let link = session.taken[at];
                 assert!(
-                    account.link.is_none_or(|before| before == link) || account.told,
-                    "record {seq} came through {link:?}, the last through {:?}, and nobody said so",
-                    account.link
+                    progress.link.is_none_or(|before| before == link) || progress.gap_reported,
+                    "record {seq} came through {link:?}, the last through {:?}, and no discontinuity was reported",
+                    progress.link
                 );
-                *account = Account {
+                *progress = Progress {
                     link: Some(link),
-                    ..Account::at(at + 1)
+                    ..Progress::at(at + 1)
                 };
             }
             Body::Gap(gap) => {
                 let count = usize::try_from(gap.count).unwrap();
-                let session = &self.slots[about.slot].lives[about.life];
-                account.hi = session.after_messages(account.hi, count, about.person);
-                if gap.exact && account.hi < usize::MAX {
-                    account.lo += count;
+                let session = &self.slots[about.slot].incarnations[about.incarnation];
+                progress.hi = session.after_messages(progress.hi, count, about.client);
+                if gap.exact && progress.hi < usize::MAX {
+                    progress.lo += count;
                 }
-                account.told |= !gap.exact;
+                progress.gap_reported |= !gap.exact;
             }
             Body::State(change) => {
-                account.told |= change.state == State::Open && change.continuity.is_some();
+                progress.gap_reported |= change.state == State::Open && change.continuity.is_some();
             }
             Body::Outcome(_) | Body::Response(_) => {}
         }
-        let account = seat.account;
-        seat.history.insert(seq, account);
-        seat.processed = seq;
+        let progress = client_session.progress;
+        client_session.history.insert(seq, progress);
+        client_session.processed = seq;
     }
 }

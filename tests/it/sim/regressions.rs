@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{Harness, PORT};
 
 /// All frames up to now, the newest last.
-fn told(harness: &mut Harness) -> Vec<Value> {
+fn frames(harness: &mut Harness) -> Vec<Value> {
     harness.delivered.drain(..).map(|(_, frame)| frame).collect()
 }
 
@@ -33,8 +33,8 @@ fn refused(harness: &mut Harness, dial: longwire::core::io::DialId) -> Value {
         ..LinkEnd::default()
     };
     harness.link_ends(dial, end);
-    let told = told(harness);
-    let states = told.iter().rfind(|frame| frame["type"] == "state");
+    let frames = frames(harness);
+    let states = frames.iter().rfind(|frame| frame["type"] == "state");
     states.expect("a state")["state"].clone()
 }
 
@@ -48,7 +48,7 @@ fn a_server_is_obeyed_for_a_day_at_most() {
             ..LinkEnd::default()
         };
         harness.link_ends(dial, end);
-        let wait = told(&mut harness)[0]["retryIn"].as_u64().unwrap();
+        let wait = frames(&mut harness)[0]["retryIn"].as_u64().unwrap();
         let day = 86_400_000;
         assert!((day..day + 35_000).contains(&wait), "{wait} ms");
     }

@@ -6,7 +6,7 @@ use longwire::core::io::{Caller, Input};
 use longwire::core::journal::{Damage, JournalId};
 use longwire::wire::options::{Options, Overflow, QueueOptions};
 
-use super::model::{Account, Alive, Content, Reach, Seat, Session};
+use super::model::{Alive, ClientSession, Content, Progress, Reach, Session};
 use super::steps::{Step, StepWeights};
 use super::world::{ADMIN, Cause, World, hub};
 
@@ -17,10 +17,10 @@ const LAST_STEPS: &[Step] = &[
     Step::Send,
     Step::Request,
     Step::Acknowledge,
-    Step::Says,
-    Step::Says,
+    Step::ServerSends,
+    Step::ServerSends,
     Step::Pongs,
-    Step::MovesOn,
+    Step::ServerProgresses,
     Step::Ends,
     Step::Detach,
     Step::Cancel,
@@ -32,14 +32,14 @@ impl World {
     /// The broker is killed: between two inputs, or while the hub's outputs are executed.
     pub(super) fn is_killed(&mut self, weights: &StepWeights) {
         if self.rng.percent(60) {
-            self.mortal = Some(self.rng.below(10));
-            self.handed = None;
+            self.kill_after = Some(self.rng.below(10));
+            self.submitted = None;
             let last = *self.rng.pick(LAST_STEPS);
             self.does(last, weights);
-            self.mortal = None;
+            self.kill_after = None;
         }
-        if std::mem::take(&mut self.dead) {
-            if let Some(token) = self.handed.take()
+        if std::mem::take(&mut self.was_killed) {
+            if let Some(token) = self.submitted.take()
                 && !self.sent[token].accepted
             {
                 // It was not delivered, but the journal may hold it.
@@ -47,19 +47,19 @@ impl World {
                 self.sent[token].rolled_back = true;
             }
             for slot in 0..self.slots.len() {
-                self.doubt(slot);
+                self.mark_uncertain(slot);
             }
             if self.cause.opening.is_some()
                 && let (Some(port), Some(slot)) = (self.cause.port, self.cause.slot)
-                && let Some(person) = self.ports[&port].person
+                && let Some(client) = self.ports[&port].client
             {
                 // It may have been put anywhere, before that could be known.
-                let seat = self.seat(person, slot);
-                let seat = &mut self.seats[seat];
-                seat.highest = u64::MAX;
-                seat.doubtful = true;
-                seat.history.clear();
-                seat.placed = [(0, Account::UNKNOWN)].into();
+                let client_session = self.client_session(client, slot);
+                let client_session = &mut self.client_sessions[client_session];
+                client_session.highest = u64::MAX;
+                client_session.attachment_unknown = true;
+                client_session.history.clear();
+                client_session.placed = [(0, Progress::UNKNOWN)].into();
             }
         }
         self.restart(false, None);
@@ -80,8 +80,8 @@ impl World {
     }
 
     /// Bytes of a journal change while no broker runs.
-    pub(super) fn rots(&mut self) {
-        if let Some(id) = self.disk.rots(&mut self.rng) {
+    pub(super) fn damages_journal(&mut self) {
+        if let Some(id) = self.disk.damages_journal(&mut self.rng) {
             self.rolls_back(Some(&id));
             self.restart(false, Some(&id));
         }
@@ -100,18 +100,18 @@ impl World {
 
     /// Another broker in the place of this one, on the same machine or after a reboot, with what the disk holds.
     pub(super) fn restart(&mut self, reboot: bool, damaged: Option<&JournalId>) {
-        self.life += 1;
+        self.incarnation += 1;
         if reboot {
             self.boot += 1;
             let millis = self.rng.between(1, 100_000);
             self.now.awake = Duration::from_millis(millis);
             self.now.boot = self.now.awake + Duration::from_millis(self.rng.below(1000) as u64);
         }
-        let life = self.life;
-        self.tell(|| format!("--- life {life}, reboot: {reboot}, damaged: {damaged:?}"));
+        let incarnation = self.incarnation;
+        self.trace_line(|| format!("--- life {incarnation}, reboot: {reboot}, damaged: {damaged:?}"));
         self.dialled.clear();
-        self.paces.clear();
-        self.patience = None;
+        self.dial_times.clear();
+        self.max_retry_wait = None;
         self.allowed = true;
         self.given_at = self.now;
         self.ports.clear();
@@ -119,12 +119,12 @@ impl World {
             self.outlives(slot, damaged);
         }
         self.deferred.clear();
-        for seat in &mut self.seats {
-            seat.leave();
-            seat.filters.clear();
-            seat.beginnings += 1;
+        for client_session in &mut self.client_sessions {
+            client_session.leave();
+            client_session.filters.clear();
+            client_session.beginnings += 1;
         }
-        self.hub = hub(&mut self.rng, self.life, self.boot, self.now);
+        self.hub = hub(&mut self.rng, self.incarnation, self.boot, self.now);
         self.cause = Cause::default();
         for (id, records) in self.disk.recover() {
             let torn = self.rng.percent(30).then_some(Damage::Torn);
@@ -165,16 +165,16 @@ impl World {
             let mut session = Session::new(options, Some(id));
             session.alive = Alive::Perhaps;
             session.reach.moves(0, self.credentials.len());
-            self.slots[at].lives.push(session);
-            for person in 0..self.people.len() {
-                let seat = self.seat(person, at);
-                let generation = self.seats[seat].generation + 1;
-                self.seats[seat] = Seat {
+            self.slots[at].incarnations.push(session);
+            for client in 0..self.clients.len() {
+                let client_session = self.client_session(client, at);
+                let generation = self.client_sessions[client_session].generation + 1;
+                self.client_sessions[client_session] = ClientSession {
                     generation,
-                    ..Seat::new()
+                    ..ClientSession::new()
                 };
             }
-            self.doubt(at);
+            self.mark_uncertain(at);
         }
         // An update that was not confirmed may be in the journal.
         let torn = self
@@ -185,15 +185,15 @@ impl World {
         let torn = torn.and_then(|opening| Some(opening.options.as_ref()?.queue.clone()));
         let disk = &self.disk;
         let credentials = self.credentials.len();
-        let Some(session) = self.slots[slot].lives.last_mut() else {
+        let Some(session) = self.slots[slot].incarnations.last_mut() else {
             return;
         };
         session.reach = Reach::default();
         session.reach.moves(0, credentials);
         session.dial = None;
-        session.kept_gap = None;
+        session.journaled_gap = None;
         session.closing = None;
-        session.marks.clear();
+        session.resume_positions.clear();
         session.remembered.clear();
         session.recoverable.clear();
         session.has_url = false;
@@ -230,8 +230,8 @@ impl World {
     /// What the broker knew may be older than what others know.
     pub(super) fn rolls_back(&mut self, only: Option<&JournalId>) {
         for slot in 0..self.slots.len() {
-            let life = self.slots[slot].lives.len();
-            let Some(session) = self.slots[slot].lives.last_mut() else {
+            let incarnation = self.slots[slot].incarnations.len();
+            let Some(session) = self.slots[slot].incarnations.last_mut() else {
                 continue;
             };
             if only.is_some() && session.journal.as_ref() != only {
@@ -243,9 +243,9 @@ impl World {
             session
                 .contents
                 .retain(|_, content| !matches!(content, Content::Gap(_)));
-            self.doubt(slot);
+            self.mark_uncertain(slot);
             for sent in &mut self.sent {
-                if sent.slot == slot && sent.life + 1 == life {
+                if sent.slot == slot && sent.incarnation + 1 == incarnation {
                     sent.rolled_back = true;
                     // Its outcome was reported, and may be forgotten.
                     sent.result = None;
@@ -256,16 +256,16 @@ impl World {
     }
 
     /// What was not yet written down of a session may be missing.
-    pub(super) fn doubt(&mut self, slot: usize) {
-        for person in 0..self.people.len() {
-            let seat = self.seat(person, slot);
-            let seat = &mut self.seats[seat];
-            seat.certain = false;
-            if !seat.was_here {
+    pub(super) fn mark_uncertain(&mut self, slot: usize) {
+        for client in 0..self.clients.len() {
+            let client_session = self.client_session(client, slot);
+            let client_session = &mut self.client_sessions[client_session];
+            client_session.is_known = false;
+            if !client_session.may_be_known {
                 // It may just have been taken in, before that could be known.
-                seat.was_here = true;
-                seat.doubtful = true;
-                seat.position = u64::MAX;
+                client_session.may_be_known = true;
+                client_session.attachment_unknown = true;
+                client_session.position = u64::MAX;
             }
         }
     }

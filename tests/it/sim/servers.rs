@@ -19,7 +19,7 @@ impl World {
     pub(super) fn dials_alive(&self) -> Vec<DialId> {
         let alive = |dial: &&DialId| {
             self.dials
-                .get(&(self.life, **dial))
+                .get(&(self.incarnation, **dial))
                 .is_some_and(|dial| !dial.over)
         };
         self.dialled
@@ -32,8 +32,8 @@ impl World {
     }
 
     pub(super) fn accepts(&mut self, dial: DialId) {
-        if self.speaks(dial) != Protocol::WebSocket {
-            return self.lets_in(dial);
+        if self.protocol_of(dial) != Protocol::WebSocket {
+            return self.accepts_dial(dial);
         }
         let event = LinkEvent::Opened {
             subprotocol: self.rng.percent(10).then(|| "chat".to_owned()),
@@ -49,8 +49,8 @@ impl World {
             ..LinkEnd::default()
         };
         let (slot, open) = (
-            self.dials[&(self.life, dial)].slot,
-            self.dials[&(self.life, dial)].open,
+            self.dials[&(self.incarnation, dial)].slot,
+            self.dials[&(self.incarnation, dial)].open,
         );
         // A hostile server closes before it has opened, and refuses with statuses and codes that nobody has defined.
         if self.strict && self.rng.percent(70) {
@@ -80,12 +80,12 @@ impl World {
             end.error = Some(ErrorInfo::new(code, "nobody there"));
         }
         if self.rng.percent(20) {
-            end.retry_after = Some(self.some_patience());
+            end.retry_after = Some(self.random_retry_after());
         }
         let allowed = self.expected_states(dial, &end);
         let was_closing = self.is_closing(slot);
         self.give(Input::Link(dial, LinkEvent::Ended(end.clone())));
-        if !self.dead {
+        if !self.was_killed {
             self.has_become(slot, &end, allowed, was_closing);
         }
     }
@@ -103,7 +103,7 @@ impl World {
     }
 
     /// What a server may ask for with `Retry-After`.
-    fn some_patience(&mut self) -> Duration {
+    fn random_retry_after(&mut self) -> Duration {
         match self.rng.below(6) {
             0 => Duration::MAX,
             1 => Duration::from_secs(u64::MAX),
@@ -117,10 +117,10 @@ impl World {
     pub(super) fn emits(&mut self, slot: usize, text: impl FnOnce(usize) -> String) -> (usize, Payload) {
         let number = self.emitted.len();
         let payload = Payload::text(text(number));
-        let life = self.slots[slot].lives.len().saturating_sub(1);
+        let incarnation = self.slots[slot].incarnations.len().saturating_sub(1);
         self.emitted.push(Emitted {
             slot,
-            life,
+            incarnation,
             index: None,
             content: payload.bytes().clone(),
             namespace: None,
@@ -128,7 +128,7 @@ impl World {
         (number, payload)
     }
 
-    fn says_something(&mut self, slot: usize, ready: bool) -> (usize, Payload) {
+    fn sends_something(&mut self, slot: usize, ready: bool) -> (usize, Payload) {
         let length = match self.rng.below(100) {
             0 => 60_000,
             1..=4 => self.rng.below(2000),
@@ -144,18 +144,18 @@ impl World {
     }
 
     /// The server sends messages, some of them perhaps too large.
-    pub(super) fn says(&mut self, dial: DialId, count: usize, ready: bool) {
-        let slot = self.dials[&(self.life, dial)].slot;
+    pub(super) fn server_sends(&mut self, dial: DialId, count: usize, ready: bool) {
+        let slot = self.dials[&(self.incarnation, dial)].slot;
         let mut batch = Vec::new();
         let mut numbers = Vec::new();
-        let speaks = self.speaks(dial);
-        if speaks == Protocol::Poll && !self.dials[&(self.life, dial)].question {
+        let protocol = self.protocol_of(dial);
+        if protocol == Protocol::Poll && !self.dials[&(self.incarnation, dial)].question {
             return;
         }
         if !ready && self.rng.percent(20) {
-            return self.says_filtered(dial);
+            return self.sends_filtered(dial);
         }
-        let count = if speaks == Protocol::Poll { 1 } else { count };
+        let count = if protocol == Protocol::Poll { 1 } else { count };
         let most = self
             .session(slot)
             .map_or(0, |session| session.options.max_message);
@@ -169,19 +169,19 @@ impl World {
                 batch.push(Incoming::Message(payload));
             } else if !ready
                 && self.rng.percent(2)
-                && matches!(speaks, Protocol::WebSocket | Protocol::SocketIo)
+                && matches!(protocol, Protocol::WebSocket | Protocol::SocketIo)
             {
                 batch.push(Incoming::TooLarge { bytes: None });
                 numbers.push(None);
             } else {
-                let (number, payload) = self.says_something(slot, ready);
+                let (number, payload) = self.sends_something(slot, ready);
                 // A stream's parser skips what is too large, and reports the place.
-                let is_skipped = speaks == Protocol::EventStream && payload.len() > most;
+                let is_skipped = protocol == Protocol::EventStream && payload.len() > most;
                 batch.push(Incoming::Message(payload));
                 numbers.push((!is_skipped).then_some(number));
             }
         }
-        if ready && let Some(dial) = self.dials.get_mut(&(self.life, dial)) {
+        if ready && let Some(dial) = self.dials.get_mut(&(self.incarnation, dial)) {
             dial.ready = true;
         }
         self.gives_messages(dial, batch, &numbers);
@@ -189,7 +189,7 @@ impl World {
 
     /// Hands messages to the hub, and finds out which of them it took.
     pub(super) fn gives_messages(&mut self, id: DialId, batch: Vec<Incoming>, numbers: &[Option<usize>]) {
-        let dial = &self.dials[&(self.life, id)];
+        let dial = &self.dials[&(self.incarnation, id)];
         let (slot, listens) = (dial.slot, dial.open && !dial.over);
         let session = self.session(slot).unwrap();
         let options = &session.options;
@@ -203,18 +203,18 @@ impl World {
             return;
         };
         let before = closes.then(|| self.messages_of(slot));
-        let lives = self.slots[slot].lives.len();
+        let incarnations = self.slots[slot].incarnations.len();
         self.tells(id, event);
-        if self.slots[slot].lives.len() > lives {
+        if self.slots[slot].incarnations.len() > incarnations {
             // It was being closed, and another has its name.
             return;
         }
         // A poll's first answer opens the link that carries it.
-        let listens = listens || self.speaks(id) == Protocol::Poll;
+        let listens = listens || self.protocol_of(id) == Protocol::Poll;
         if !listens {
             return;
         }
-        let taken = if self.dead {
+        let taken = if self.was_killed {
             self.appended
         } else if !self.hung_up {
             numbers.len()
@@ -224,7 +224,7 @@ impl World {
         } else {
             self.messages_of(slot) - before.expect("hangs up on a server that did nothing wrong")
         };
-        let link = (self.life, id);
+        let link = (self.incarnation, id);
         let session = self.session(slot).unwrap();
         let first = session.taken.len();
         session.taken.extend(std::iter::repeat_n(link, taken));
@@ -244,14 +244,14 @@ impl World {
 
     /// The server answers or confirms a message it has read.
     pub(super) fn answers(&mut self, dial: DialId) -> bool {
-        let far = &self.dials[&(self.life, dial)];
-        if !far.open || far.read == 0 {
+        let server_dial = &self.dials[&(self.incarnation, dial)];
+        if !server_dial.open || server_dial.read == 0 {
             return false;
         }
-        let slot = far.slot;
-        let (from, to) = (far.read.saturating_sub(8), far.read);
+        let slot = server_dial.slot;
+        let (from, to) = (server_dial.read.saturating_sub(8), server_dial.read);
         let at = from + self.rng.below(to - from);
-        let Item::Token(token) = self.dials[&(self.life, dial)].items[at] else {
+        let Item::Token(token) = self.dials[&(self.incarnation, dial)].items[at] else {
             return false;
         };
         self.answers_token(dial, slot, token);
@@ -267,7 +267,7 @@ impl World {
         if asks == Some(Asks::Ack) {
             return self.acknowledges_event(dial, token);
         }
-        if self.speaks(dial) == Protocol::Poll && !self.dials[&(self.life, dial)].question {
+        if self.protocol_of(dial) == Protocol::Poll && !self.dials[&(self.incarnation, dial)].question {
             return;
         }
         let (number, payload) = self.emits(slot, |number| match asks {
@@ -289,15 +289,15 @@ impl World {
         let Some(event) = self.told_by(dial, vec![Incoming::Message(payload)]) else {
             return;
         };
-        let lives = self.slots[slot].lives.len();
+        let incarnations = self.slots[slot].incarnations.len();
         self.tells(dial, event);
-        if self.slots[slot].lives.len() > lives || self.status()[slot].is_none() {
+        if self.slots[slot].incarnations.len() > incarnations || self.status()[slot].is_none() {
             // It was being closed, and is over.
             return;
         }
         let is_message = self.messages_of(slot) > before;
         if is_message {
-            let link = (self.life, dial);
+            let link = (self.incarnation, dial);
             let session = self.session(slot).unwrap();
             self.emitted[number].index = Some(session.taken.len());
             let session = self.session(slot).unwrap();
@@ -313,14 +313,14 @@ impl World {
 
     /// The transport hands some more to the socket, writes some of that, and the server reads some of that.
     pub(super) fn moves_on(&mut self, id: DialId, all: bool) {
-        let dial = &self.dials[&(self.life, id)];
+        let dial = &self.dials[&(self.incarnation, id)];
         if !dial.open {
             return;
         }
-        if matches!(dial.speaks, Protocol::EventStream | Protocol::Poll) {
+        if matches!(dial.protocol, Protocol::EventStream | Protocol::Poll) {
             let most = if all { dial.items.len() - dial.read } else { 1 };
             for _ in 0..most {
-                if !self.dials[&(self.life, id)].over {
+                if !self.dials[&(self.incarnation, id)].over {
                     self.posts(id);
                 }
             }
@@ -335,25 +335,28 @@ impl World {
             written += self.rng.below(taken - written + 1);
             read += self.rng.below(written - read + 1);
         }
-        self.dials.get_mut(&(self.life, id)).unwrap().taken = taken;
+        self.dials.get_mut(&(self.incarnation, id)).unwrap().taken = taken;
         self.transport_writes(id, written);
         self.server_reads(id, read);
-        let told = self.dials[&(self.life, id)].told;
-        if written > told || self.rng.percent(5) {
+        let reported = self.dials[&(self.incarnation, id)].reported_written;
+        if written > reported || self.rng.percent(5) {
             // In season or not: a number may come twice, or a smaller one after a greater.
-            let says = if self.rng.percent(5) && !all {
+            let sends = if self.rng.percent(5) && !all {
                 self.rng.below(written + 1)
             } else {
                 written
             };
-            self.dials.get_mut(&(self.life, id)).unwrap().told = told.max(says);
-            self.give(Input::Link(id, LinkEvent::Written(says as u64)));
+            self.dials
+                .get_mut(&(self.incarnation, id))
+                .unwrap()
+                .reported_written = reported.max(sends);
+            self.give(Input::Link(id, LinkEvent::Written(sends as u64)));
         }
     }
 
     /// The server answers a ping that it has read; older ones may stay unanswered.
     pub(super) fn pongs(&mut self, id: DialId, all: bool) -> bool {
-        let dial = &self.dials[&(self.life, id)];
+        let dial = &self.dials[&(self.incarnation, id)];
         if !dial.open || dial.pings.is_empty() {
             return false;
         }
@@ -362,7 +365,7 @@ impl World {
         } else {
             self.rng.below(dial.pings.len())
         };
-        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
         let (token, at) = dial.pings[which];
         dial.pings.drain(..=which);
         if token == dial.last_proof {
@@ -386,24 +389,24 @@ impl World {
     }
 
     /// Words that must have no effect: from dials that are over or never were, of pings never sent.
-    pub(super) fn lies(&mut self) {
+    pub(super) fn misbehaves(&mut self) {
         let stale: Vec<DialId> = self
             .dialled
             .iter()
             .rev()
             .take(8)
-            .filter(|dial| self.dials[&(self.life, **dial)].over)
+            .filter(|dial| self.dials[&(self.incarnation, **dial)].over)
             .copied()
             .collect();
         let alive = self.dials_alive();
         match self.rng.below(6) {
             4 if !alive.is_empty() => {
                 let dial = *self.rng.pick(&alive);
-                self.lies_in_season(dial);
+                self.misbehaves_in_time(dial);
             }
             0 if !alive.is_empty() => {
                 let dial = *self.rng.pick(&alive);
-                let newest = self.dials[&(self.life, dial)]
+                let newest = self.dials[&(self.incarnation, dial)]
                     .pings
                     .back()
                     .map_or(0, |(token, _)| *token);
@@ -412,25 +415,25 @@ impl World {
             }
             1 => {
                 let never = self.dialled.last().map_or(0, |dial| dial.0) + self.rng.between(1, 3);
-                self.lies_as(DialId(never));
+                self.misbehaviour(DialId(never));
             }
             _ if !stale.is_empty() => {
                 let dial = *self.rng.pick(&stale);
-                self.lies_as(dial);
+                self.misbehaviour(dial);
             }
             _ => {}
         }
     }
 
     /// Events that a link cannot have now: a second opening, or anything before the first.
-    fn lies_in_season(&mut self, dial: DialId) {
-        if self.speaks(dial) != Protocol::WebSocket {
+    fn misbehaves_in_time(&mut self, dial: DialId) {
+        if self.protocol_of(dial) != Protocol::WebSocket {
             return;
         }
-        if self.dials[&(self.life, dial)].open {
+        if self.dials[&(self.incarnation, dial)].open {
             return self.accepts(dial);
         }
-        let slot = self.dials[&(self.life, dial)].slot;
+        let slot = self.dials[&(self.incarnation, dial)].slot;
         let event = match self.rng.below(4) {
             0 => LinkEvent::Written(self.rng.below(10) as u64),
             1 => LinkEvent::Pong(self.rng.between(1, 4)),
@@ -443,14 +446,17 @@ impl World {
         self.give(Input::Link(dial, event));
     }
 
-    fn lies_as(&mut self, dial: DialId) {
+    fn misbehaviour(&mut self, dial: DialId) {
         let event = match self.rng.below(6) {
             0 => LinkEvent::Opened {
                 subprotocol: None,
                 extensions: None,
             },
             1 | 2 => {
-                let slot = self.dials.get(&(self.life, dial)).map_or(0, |dial| dial.slot);
+                let slot = self
+                    .dials
+                    .get(&(self.incarnation, dial))
+                    .map_or(0, |dial| dial.slot);
                 let (_, payload) = self.emits(slot, |number| format!("g{number}:never"));
                 LinkEvent::Messages(vec![Incoming::Message(payload)])
             }

@@ -19,7 +19,7 @@ pub(super) struct Namespace {
     pub(super) name: String,
     pub(super) state: NamespaceState,
     /// The id of an earlier connection that the server received, to recover it; and the id of this one.
-    told: Option<String>,
+    sent_id: Option<String>,
     pub(super) pid: Option<String>,
 }
 
@@ -28,7 +28,7 @@ pub(super) enum NamespaceState {
     Asked,
     Open,
     /// Refused, or dropped.
-    Gone,
+    Dropped,
 }
 
 /// A connection that a server remembers, by its id.
@@ -61,8 +61,8 @@ pub(super) fn taken_apart(rest: &str) -> (String, &str) {
 
 impl World {
     /// The server sends its greeting, and then answers for one namespace after another.
-    pub(super) fn greets(&mut self, id: DialId) {
-        if !self.dials[&(self.life, id)].greeted {
+    pub(super) fn sends_greeting(&mut self, id: DialId) {
+        if !self.dials[&(self.incarnation, id)].greeted {
             let opened = LinkEvent::Opened {
                 subprotocol: None,
                 extensions: None,
@@ -72,11 +72,11 @@ impl World {
             let greeting = format!(
                 r#"0{{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":{most}}}"#
             );
-            let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+            let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
             (dial.greeted, dial.max_payload) = (true, most);
             self.packet(id, &greeting);
         }
-        while !self.dead && !self.dials[&(self.life, id)].over && self.rng.percent(80) {
+        while !self.was_killed && !self.dials[&(self.incarnation, id)].over && self.rng.percent(80) {
             let asked = self.namespaces(id, NamespaceState::Asked);
             if asked.is_empty() {
                 return;
@@ -87,7 +87,7 @@ impl World {
     }
 
     pub(super) fn namespaces(&self, id: DialId, state: NamespaceState) -> Vec<usize> {
-        let all = self.dials[&(self.life, id)].namespaces.iter().enumerate();
+        let all = self.dials[&(self.incarnation, id)].namespaces.iter().enumerate();
         all.filter(|(_, known)| known.state == state)
             .map(|(at, _)| at)
             .collect()
@@ -95,26 +95,26 @@ impl World {
 
     /// Whether the server may do without a namespace: not without the first, nor the one of plain messages.
     fn is_spare(&self, id: DialId, at: usize) -> bool {
-        at > 0 && self.dials[&(self.life, id)].namespaces[at].name != PLAIN
+        at > 0 && self.dials[&(self.incarnation, id)].namespaces[at].name != PLAIN
     }
 
     /// A namespace is open, or refused. A server that remembers connections gives an id, and the same again when it
     /// goes on with one.
     fn answers_connect(&mut self, id: DialId, at: usize) {
-        let known = &self.dials[&(self.life, id)].namespaces[at];
-        let (name, told) = (known.name.clone(), known.told.clone());
+        let known = &self.dials[&(self.incarnation, id)].namespaces[at];
+        let (name, sent_id) = (known.name.clone(), known.sent_id.clone());
         if self.is_spare(id, at) && self.rng.percent(20) {
             self.loses_namespace(id, at);
             return self.packet(id, &in_namespace("4", &name, r#"{"message":"no"}"#));
         }
-        let recovered = told.filter(|_| self.rng.percent(60));
+        let recovered = sent_id.filter(|_| self.rng.percent(60));
         let is_new = recovered.is_none().then(|| self.rng.percent(60));
         let pid = match is_new {
             None => recovered.clone(),
             Some(false) => None,
             Some(true) => Some(format!("p{}", self.rng.below(1_000_000_000))),
         };
-        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
         if at == 0 {
             dial.resumes = recovered.is_some();
         }
@@ -142,8 +142,8 @@ impl World {
     }
 
     fn loses_namespace(&mut self, id: DialId, at: usize) {
-        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
-        dial.namespaces[at].state = NamespaceState::Gone;
+        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
+        dial.namespaces[at].state = NamespaceState::Dropped;
         let (slot, name) = (dial.slot, dial.namespaces[at].name.clone());
         self.session(slot).unwrap().lost_namespaces.insert(name);
         self.may_end_uncarried(id);
@@ -157,7 +157,7 @@ impl World {
             None => self.packet(id, "2"),
             Some(at) => {
                 self.loses_namespace(id, at);
-                let name = self.dials[&(self.life, id)].namespaces[at].name.clone();
+                let name = self.dials[&(self.incarnation, id)].namespaces[at].name.clone();
                 self.packet(id, &in_namespace("1", &name, ""));
             }
         }
@@ -170,30 +170,30 @@ impl World {
         let data: Option<Value> = serde_json::from_str(data).ok();
         let text = |field: &str| Some(data.as_ref()?.get(field)?.as_str()?.to_owned());
         let (pid, offset) = (text("pid"), text("offset"));
-        let dial = &self.dials[&(self.life, id)];
+        let dial = &self.dials[&(self.incarnation, id)];
         let (slot, base) = (dial.slot, dial.base.clone());
-        let session = self.slots[slot].lives.last().unwrap();
+        let session = self.slots[slot].incarnations.last().unwrap();
         let known = session.recoverable.get(&name);
         assert!(
             known.is_none_or(|(at, known)| *at != base || pid.as_ref() == Some(known)),
-            "slot {slot} says `{pid:?}` to a server that remembers {known:?}"
+            "slot {slot} sends `{pid:?}` to a server that remembers {known:?}"
         );
         if let Some(pid) = &pid {
             let known = session.remembered.get(pid);
             assert!(
                 known.is_some_and(|known| (&known.namespace, &known.base) == (&name, &base)),
-                "slot {slot} says the connection `{pid}`, which this server never gave for `{name}`: {known:?}"
+                "slot {slot} names the connection `{pid}`, which this server never gave for `{name}`: {known:?}"
             );
             assert!(
                 known.is_some_and(|known| known.offsets.contains(&offset)),
-                "slot {slot} says the offset {offset:?} of connection `{pid}`, and has read up to {known:?}"
+                "slot {slot} sends the offset {offset:?} of connection `{pid}`, and has read up to {known:?}"
             );
         }
-        let dial = self.dials.get_mut(&(self.life, id)).unwrap();
+        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
         dial.namespaces.push(Namespace {
             name,
             state: NamespaceState::Asked,
-            told: pid,
+            sent_id: pid,
             pid: None,
         });
     }
@@ -215,12 +215,12 @@ impl World {
     /// The hub receives a packet of a dial's server.
     pub(super) fn tells(&mut self, id: DialId, event: LinkEvent) {
         self.give(Input::Link(id, event));
-        self.hears_offsets(id);
+        self.receives_offsets(id);
     }
 
     /// The hub has received events: their offsets are the resume positions. If it hung up, it may have read any of them.
-    fn hears_offsets(&mut self, id: DialId) {
-        let slot = self.dials[&(self.life, id)].slot;
+    fn receives_offsets(&mut self, id: DialId) {
+        let slot = self.dials[&(self.incarnation, id)].slot;
         let all = std::mem::take(&mut self.offsets);
         let is_certain = !self.hung_up;
         let Some(session) = self.session(slot) else { return };
@@ -237,7 +237,7 @@ impl World {
 
     /// A reported state of a namespace is true.
     pub(super) fn is_lost(&self, slot: usize, change: &StateChange) {
-        let session = self.slots[slot].lives.last().unwrap();
+        let session = self.slots[slot].incarnations.last().unwrap();
         let is_so = |name: &String| session.lost_namespaces.contains(name);
         assert!(
             change.namespace.as_ref().is_none_or(is_so),

@@ -13,8 +13,8 @@ use super::world::World;
 
 /// Everything that can happen, and how often by default.
 const STEPS: &[(Step, u32)] = &[
-    (Step::Comes, 20),
-    (Step::Gone, 8),
+    (Step::OpenPort, 20),
+    (Step::ClosePort, 8),
     (Step::Hello, 4),
     (Step::Open, 40),
     (Step::Read, 120),
@@ -30,32 +30,32 @@ const STEPS: &[(Step, u32)] = &[
     (Step::Reconnect, 6),
     (Step::Detach, 6),
     (Step::Close, 2),
-    (Step::Ask, 5),
+    (Step::PingOrStatus, 5),
     (Step::Accept, 40),
-    (Step::Says, 150),
-    (Step::SaysReady, 15),
+    (Step::ServerSends, 150),
+    (Step::ServerSendsReady, 15),
     (Step::Answers, 40),
-    (Step::MovesOn, 70),
+    (Step::ServerProgresses, 70),
     (Step::Pongs, 60),
     (Step::Ends, 12),
     (Step::Alive, 5),
-    (Step::Lies, 30),
+    (Step::ServerMisbehaves, 30),
     (Step::Time, 100),
     (Step::Deadline, 60),
     (Step::Sleep, 4),
-    (Step::Wall, 2),
+    (Step::WallClock, 2),
     (Step::Kill, 3),
-    (Step::Power, 2),
+    (Step::PowerFailure, 2),
     (Step::Leave, 1),
-    (Step::Rot, 1),
+    (Step::DamageJournal, 1),
     (Step::JournalLost, 1),
     (Step::Rules, 2),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    Comes,
-    Gone,
+    OpenPort,
+    ClosePort,
     Hello,
     Open,
     Read,
@@ -71,24 +71,24 @@ pub(super) enum Step {
     Reconnect,
     Detach,
     Close,
-    Ask,
+    PingOrStatus,
     Accept,
-    Says,
-    SaysReady,
+    ServerSends,
+    ServerSendsReady,
     Answers,
-    MovesOn,
+    ServerProgresses,
     Pongs,
     Ends,
     Alive,
-    Lies,
+    ServerMisbehaves,
     Time,
     Deadline,
     Sleep,
-    Wall,
+    WallClock,
     Kill,
-    Power,
+    PowerFailure,
     Leave,
-    Rot,
+    DamageJournal,
     JournalLost,
     Rules,
 }
@@ -106,7 +106,7 @@ impl StepWeights {
     /// `strict`: servers want credentials, and refuse most of them.
     pub(super) fn new(rng: &mut Rng, strict: bool) -> Self {
         let weights = STEPS.iter().map(|(step, weight)| match step {
-            Step::Comes | Step::Open | Step::Accept | Step::Time => *weight,
+            Step::OpenPort | Step::Open | Step::Accept | Step::Time => *weight,
             Step::Authorize | Step::Ends | Step::Reconnect if strict => *weight * 8,
             _ => *weight * *rng.pick(&[0, 1, 1, 1, 1, 2, 4]),
         });
@@ -122,7 +122,7 @@ impl World {
     /// One step, chosen by chance.
     pub(super) fn step(&mut self, weights: &StepWeights) {
         let step = STEPS[self.rng.weighted(&weights.weights)].0;
-        self.tell(|| format!("{step:?}"));
+        self.trace_line(|| format!("{step:?}"));
         self.does(step, weights);
         if self.rng.percent(weights.prompt) {
             let ports: Vec<PortId> = self.ports.keys().copied().collect();
@@ -134,15 +134,15 @@ impl World {
 
     pub(super) fn does(&mut self, step: Step, weights: &StepWeights) {
         match step {
-            Step::Comes => self.comes(),
-            Step::Gone => {
+            Step::OpenPort => self.opens_port(),
+            Step::ClosePort => {
                 if let Some(port) = self.some_port() {
                     self.give(Input::PortClosed(port));
                 }
             }
             Step::Hello => {
                 if let Some(port) = self.some_port() {
-                    self.says_hello(port);
+                    self.sends_hello(port);
                 }
             }
             Step::Open => self.opens(weights),
@@ -173,7 +173,7 @@ impl World {
                     discard,
                 });
             }
-            Step::Ask => {
+            Step::PingOrStatus => {
                 if let Some(port) = self.some_port() {
                     let id: Name = "q".into();
                     let frame = if self.rng.percent(50) {
@@ -185,14 +185,14 @@ impl World {
                 }
             }
             Step::Accept
-            | Step::Says
-            | Step::SaysReady
+            | Step::ServerSends
+            | Step::ServerSendsReady
             | Step::Answers
-            | Step::MovesOn
+            | Step::ServerProgresses
             | Step::Pongs
             | Step::Ends
-            | Step::Alive => self.far_end(step),
-            Step::Lies => self.lies(),
+            | Step::Alive => self.server_step(step),
+            Step::ServerMisbehaves => self.misbehaves(),
             Step::Time => {
                 let millis = match self.rng.below(100) {
                     0 => self.rng.between(0, 40_000_000),
@@ -221,11 +221,11 @@ impl World {
                     self.timeout();
                 }
             }
-            Step::Wall => self.now.wall = self.rng.next() % 4_000_000_000_000,
+            Step::WallClock => self.now.wall = self.rng.next() % 4_000_000_000_000,
             Step::Kill => self.is_killed(weights),
-            Step::Power => self.loses_power(),
+            Step::PowerFailure => self.loses_power(),
             Step::Leave => self.leaves(),
-            Step::Rot => self.rots(),
+            Step::DamageJournal => self.damages_journal(),
             Step::JournalLost => self.loses_journal(),
             Step::Rules => self.changes_rules(),
         }
@@ -241,14 +241,14 @@ impl World {
             .wrapping_add(u64::try_from(time.as_millis()).unwrap());
     }
 
-    fn far_end(&mut self, step: Step) {
+    fn server_step(&mut self, step: Step) {
         let alive = self.dials_alive();
         if alive.is_empty() {
             return;
         }
         let dial = *self.rng.pick(&alive);
-        let far = &self.dials[&(self.life, dial)];
-        let (open, paused) = (far.open, far.paused);
+        let server_dial = &self.dials[&(self.incarnation, dial)];
+        let (open, paused) = (server_dial.open, server_dial.paused);
         match step {
             Step::Accept if !open => {
                 if self.rng.percent(75) {
@@ -257,25 +257,25 @@ impl World {
                     self.ends(dial);
                 }
             }
-            Step::Says if open && (!paused || self.rng.percent(5)) => {
+            Step::ServerSends if open && (!paused || self.rng.percent(5)) => {
                 let count = if self.rng.percent(80) {
                     1
                 } else {
                     self.rng.below(12)
                 };
-                self.says(dial, count, false);
+                self.server_sends(dial, count, false);
             }
-            Step::SaysReady if open && self.rng.percent(40) => self.wants_login(dial),
-            Step::SaysReady if open => self.says(dial, 1, true),
+            Step::ServerSendsReady if open && self.rng.percent(40) => self.wants_login(dial),
+            Step::ServerSendsReady if open => self.server_sends(dial, 1, true),
             Step::Answers => {
                 self.answers(dial);
             }
-            Step::MovesOn => self.moves_on(dial, false),
+            Step::ServerProgresses => self.moves_on(dial, false),
             Step::Pongs => {
                 self.pongs(dial, false);
             }
             Step::Ends => self.ends(dial),
-            Step::Alive if self.dials[&(self.life, dial)].greeted => self.pings(dial),
+            Step::Alive if self.dials[&(self.incarnation, dial)].greeted => self.pings(dial),
             Step::Alive => {
                 let event = longwire::core::io::LinkEvent::Alive;
                 self.give(Input::Link(dial, event));

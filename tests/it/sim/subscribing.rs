@@ -37,10 +37,10 @@ impl World {
     ) {
         let name = self.slots[slot].name.clone();
         let number = self.rng.below(1_000_000);
-        let life = self.life;
-        let session = self.slots[slot].lives.last_mut().unwrap();
+        let incarnation = self.incarnation;
+        let session = self.slots[slot].incarnations.last_mut().unwrap();
         if let Some(dial) = session.dial
-            && let Some(dial) = self.dials.get_mut(&(life, dial))
+            && let Some(dial) = self.dials.get_mut(&(incarnation, dial))
         {
             dial.disturbed = true;
         }
@@ -69,7 +69,11 @@ impl World {
         self.give(Input::Frame(port, frame));
         if self.confirmations(port) > before {
             self.filter_changes(port, slot, key, actions);
-        } else if let Some(session) = self.slots[slot].lives.last_mut().filter(|_| !self.dead) {
+        } else if let Some(session) = self.slots[slot]
+            .incarnations
+            .last_mut()
+            .filter(|_| !self.was_killed)
+        {
             // Refused: what there was before goes on.
             session.subscriptions = earlier;
         }
@@ -85,16 +89,16 @@ impl World {
 
     /// Which filters there are, once a subscription has changed: its own is replaced, and removed for all clients.
     fn filter_changes(&mut self, port: PortId, slot: usize, key: &Name, actions: Option<Vec<Action>>) {
-        for person in 0..self.people.len() {
-            let is_own = self.ports[&port].person == Some(person);
-            let seat = self.seat(person, slot);
-            let seat = &mut self.seats[seat];
+        for client in 0..self.clients.len() {
+            let is_own = self.ports[&port].client == Some(client);
+            let client_session = self.client_session(client, slot);
+            let client_session = &mut self.client_sessions[client_session];
             if is_own || actions.is_none() {
-                seat.filters.remove(key);
+                client_session.filters.remove(key);
             }
             if let Some(actions) = actions.as_ref().filter(|actions| is_own && !actions.is_empty()) {
-                let filter = Filter::new(actions.clone(), seat.beginnings);
-                seat.filters.insert(key.clone(), filter);
+                let filter = Filter::new(actions.clone(), client_session.beginnings);
+                client_session.filters.insert(key.clone(), filter);
             }
         }
     }

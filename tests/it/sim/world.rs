@@ -16,7 +16,7 @@ use longwire::wire::record::{Name, State};
 
 use super::disk::Disk;
 use super::filters::View;
-use super::model::{Alive, Dial, Emitted, Link, Owner, Person, Port, Seat, Sent, Session, Slot};
+use super::model::{Alive, ClientSession, Dial, Emitted, Link, Owner, Port, Sent, Session, SimClient, Slot};
 use super::rng::Rng;
 use super::socketio::Offsets;
 
@@ -31,14 +31,14 @@ pub(super) struct World {
     /// Awake time over all boots of the machine.
     pub(super) elapsed: Duration,
     /// Restarts of the broker, boots of the machine.
-    pub(super) life: u32,
+    pub(super) incarnation: u32,
     pub(super) boot: u32,
     pub(super) disk: Disk,
     pub(super) owners: Vec<Owner>,
-    pub(super) people: Vec<Person>,
+    pub(super) clients: Vec<SimClient>,
     pub(super) slots: Vec<Slot>,
     /// By person and slot.
-    pub(super) seats: Vec<Seat>,
+    pub(super) client_sessions: Vec<ClientSession>,
     pub(super) ports: BTreeMap<PortId, Port>,
     pub(super) last_port: u64,
     pub(super) dials: HashMap<Link, Dial>,
@@ -55,7 +55,7 @@ pub(super) struct World {
     /// Sessions use all protocols, most of them others than WebSocket alone.
     pub(super) mixed: bool,
     /// When dials began, in boot time; the newest last.
-    pub(super) paces: VecDeque<Duration>,
+    pub(super) dial_times: VecDeque<Duration>,
     pub(super) allowed: bool,
     pub(super) order: u64,
     /// A hash of all outputs of the hub.
@@ -65,25 +65,25 @@ pub(super) struct World {
     /// A journal that was begun before `opened` of its session was delivered, and its slot.
     pub(super) fresh: Option<(JournalId, usize)>,
     /// The broker is to be killed after so many outputs of the next input; whether it was.
-    pub(super) mortal: Option<usize>,
-    pub(super) dead: bool,
+    pub(super) kill_after: Option<usize>,
+    pub(super) was_killed: bool,
     /// The message handed over last.
-    pub(super) handed: Option<usize>,
+    pub(super) submitted: Option<usize>,
     /// Messages written to journals since the last input.
     pub(super) appended: usize,
     /// The hub hung up since the last input.
     pub(super) hung_up: bool,
     /// The message that is just sent, if filters match it, and how they show it.
-    pub(super) judged: Option<(usize, Vec<View>)>,
+    pub(super) expected_views: Option<(usize, Vec<View>)>,
     /// Offsets that the hub is about to receive from a Socket.IO server.
     pub(super) offsets: Offsets,
     /// A message was accepted without a link, by an outbox with this bound.
-    pub(super) crowded: Option<(usize, usize)>,
+    pub(super) bounded_outbox: Option<(usize, usize)>,
     pub(super) inputs: u64,
     /// The time at which the hub was last given anything.
     pub(super) given_at: Now,
     /// The longest that a slot may wait for its next dial, after the end of its link.
-    pub(super) patience: Option<(usize, Duration)>,
+    pub(super) max_retry_wait: Option<(usize, Duration)>,
     /// Asked for while a session of that name was being closed.
     pub(super) deferred: Vec<(PortId, usize, Opening)>,
 }
@@ -146,7 +146,7 @@ impl World {
         let mut rng = Rng::new(seed);
         let origins = ["chrome-extension://a/", "b@example"];
         let owners = [(0, "default"), (0, "second"), (1, "default")];
-        let people = [(0, "main"), (0, "popup"), (1, "main"), (2, "main"), (2, "popup")];
+        let clients = [(0, "main"), (0, "popup"), (1, "main"), (2, "main"), (2, "popup")];
         let (remote, strict, mixed) = (rng.percent(25), rng.percent(15), rng.percent(35));
         // In some runs a few sessions are handled by many hands, in others many by few.
         let wanted = match rng.below(3) {
@@ -174,7 +174,7 @@ impl World {
                     }
                 }),
                 disk,
-                lives: Vec::new(),
+                incarnations: Vec::new(),
             })
             .collect();
         let now = Now {
@@ -188,18 +188,20 @@ impl World {
             rng,
             now,
             elapsed: Duration::ZERO,
-            life: 0,
+            incarnation: 0,
             boot: 0,
             disk: Disk::new(segment),
-            seats: (0..people.len() * slots.len()).map(|_| Seat::new()).collect(),
+            client_sessions: (0..clients.len() * slots.len())
+                .map(|_| ClientSession::new())
+                .collect(),
             owners: owners
                 .map(|(origin, profile)| Owner {
                     origin: origins[origin].into(),
                     profile: profile.into(),
                 })
                 .into(),
-            people: people
-                .map(|(owner, client)| Person {
+            clients: clients
+                .map(|(owner, client)| SimClient {
                     owner,
                     client: client.into(),
                 })
@@ -215,24 +217,24 @@ impl World {
             remote,
             strict,
             mixed,
-            paces: VecDeque::new(),
+            dial_times: VecDeque::new(),
             allowed: true,
             order: 0,
             digest: 0,
             trace: trace.then(Vec::new),
             cause: Cause::default(),
             fresh: None,
-            mortal: None,
-            dead: false,
-            handed: None,
+            kill_after: None,
+            was_killed: false,
+            submitted: None,
             appended: 0,
             hung_up: false,
-            judged: None,
+            expected_views: None,
             offsets: Offsets::new(),
-            crowded: None,
+            bounded_outbox: None,
             inputs: 0,
             given_at: now,
-            patience: None,
+            max_retry_wait: None,
             deferred: Vec::new(),
         };
         world.give(Input::PortOpened(ADMIN, Caller::Admin));
@@ -240,21 +242,21 @@ impl World {
     }
 
     /// Adds a line to the trace, if there is one.
-    pub(super) fn tell(&mut self, line: impl FnOnce() -> String) {
+    pub(super) fn trace_line(&mut self, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             trace.push(line());
         }
     }
 
     /// Passes the hub an input, applies its outputs, and checks them. The one place where a hub is driven. A broker that is
-    /// `mortal` is killed after so many outputs, and `dead` then.
+    /// `kill_after` is killed after so many outputs, and `was_killed` then.
     pub(super) fn give(&mut self, input: Input) {
-        let limit = self.mortal.take().unwrap_or(usize::MAX);
+        let limit = self.kill_after.take().unwrap_or(usize::MAX);
         self.inputs += 1;
         self.appended = 0;
         self.hung_up = false;
         self.fresh = None;
-        self.tell_input(&input);
+        self.trace_input(&input);
         if self.remote && !matches!(input, Input::PortOpened(ADMIN, _)) {
             // Their turn may come with any input.
             self.note_waiting();
@@ -267,8 +269,8 @@ impl World {
         let mut done = 0;
         while let Some(output) = self.hub.poll() {
             if done == limit {
-                self.dead = true;
-                self.crowded = None;
+                self.was_killed = true;
+                self.bounded_outbox = None;
                 return;
             }
             done += 1;
@@ -345,7 +347,7 @@ impl World {
     }
 
     fn check_bounds(&self, slot: usize, report: &SessionReport) {
-        let Some(session) = self.slots[slot].lives.last() else {
+        let Some(session) = self.slots[slot].incarnations.last() else {
             return;
         };
         let queue = &session.options.queue;
@@ -361,28 +363,28 @@ impl World {
         );
         let open = session
             .dial
-            .and_then(|dial| self.dials.get(&(self.life, dial)))
+            .and_then(|dial| self.dials.get(&(self.incarnation, dial)))
             .is_some_and(|dial| dial.open);
         let alive = report.state == Some("open") || report.state == Some("connecting");
         assert!(
             alive == session.dial.is_some() && (report.state == Some("open")) == open,
-            "slot {slot} says its link is {:?}, and that is not so",
+            "slot {slot} reports its link as {:?}, and that is wrong",
             report.state
         );
     }
 
-    pub(super) fn seat(&self, person: usize, slot: usize) -> usize {
-        person * self.slots.len() + slot
+    pub(super) fn client_session(&self, client: usize, slot: usize) -> usize {
+        client * self.slots.len() + slot
     }
 
     /// The session that bears a slot's name now.
     pub(super) fn session(&mut self, slot: usize) -> Option<&mut Session> {
-        self.slots[slot].lives.last_mut()
+        self.slots[slot].incarnations.last_mut()
     }
 
     /// Whether the session of a slot is being closed.
     pub(super) fn is_closing(&self, slot: usize) -> bool {
-        let session = self.slots[slot].lives.last();
+        let session = self.slots[slot].incarnations.last();
         session.is_some_and(|session| session.closing.is_some() && session.alive == Alive::Yes)
     }
 
@@ -391,8 +393,8 @@ impl World {
     }
 
     pub(super) fn slot_named(&self, port: PortId, name: &str) -> Option<usize> {
-        let person = self.ports.get(&port)?.person?;
-        let owner = self.people[person].owner;
+        let client = self.ports.get(&port)?.client?;
+        let owner = self.clients[client].owner;
         self.slots
             .iter()
             .position(|slot| slot.owner == owner && &*slot.name == name)
@@ -412,7 +414,9 @@ impl World {
             Input::Frame(port, frame) => {
                 cause.port = Some(*port);
                 cause.slot = frame.session().and_then(|name| self.slot_named(*port, name));
-                cause.dial = cause.slot.and_then(|slot| self.slots[slot].lives.last()?.dial);
+                cause.dial = cause
+                    .slot
+                    .and_then(|slot| self.slots[slot].incarnations.last()?.dial);
                 match frame {
                     ClientFrame::Open(open) => {
                         cause.kind = Kind::Open;
@@ -458,7 +462,7 @@ impl World {
         cause
     }
 
-    fn tell_input(&mut self, input: &Input) {
+    fn trace_input(&mut self, input: &Input) {
         if self.trace.is_none() {
             return;
         }
@@ -467,7 +471,7 @@ impl World {
         if let Some((at, _)) = line.char_indices().nth(700) {
             line.truncate(at);
         }
-        self.tell(|| line);
+        self.trace_line(|| line);
     }
 }
 
@@ -479,10 +483,10 @@ pub(super) fn token_of(id: &str) -> usize {
 }
 
 /// A broker of this life.
-pub(super) fn hub(rng: &mut Rng, life: u32, boot: u32, now: Now) -> Hub {
+pub(super) fn hub(rng: &mut Rng, incarnation: u32, boot: u32, now: Now) -> Hub {
     let config = HubConfig {
         version: "0.0.0",
-        boot: format!("life{life}"),
+        boot: format!("life{incarnation}"),
         machine_boot: format!("boot{boot}"),
         seed: rng.next(),
     };

@@ -6,7 +6,7 @@ use longwire::core::io::PortId;
 use longwire::wire::message::{Opened, Resumed};
 use longwire::wire::options::Options;
 
-use crate::sim::model::{About, Account, Alive, Seat, Session};
+use crate::sim::model::{About, Alive, ClientSession, Progress, Session};
 use crate::sim::protocols::{is_another_dial, leads_to_its_address};
 use crate::sim::world::{Opening, World, token_of};
 
@@ -17,10 +17,10 @@ impl World {
             .expect("a session of the port's owner");
         let asked_now = self.cause.opening.take_if(|_| self.cause.slot == Some(slot));
         let opening = asked_now.unwrap_or_else(|| self.opened_late(port, slot));
-        let person = self.ports[&port].person.unwrap();
-        let index = self.seat(person, slot);
+        let client = self.ports[&port].client.unwrap();
+        let index = self.client_session(client, slot);
         assert!(
-            self.seats[index].port.is_none_or(|held| held == port),
+            self.client_sessions[index].port.is_none_or(|held| held == port),
             "two attachments of one client"
         );
         if opened.created {
@@ -28,7 +28,7 @@ impl World {
         } else {
             self.found(slot, &opening);
         }
-        let session = self.slots[slot].lives.last_mut().unwrap();
+        let session = self.slots[slot].incarnations.last_mut().unwrap();
         let mut has_new_epoch = false;
         if session.epoch.as_ref() != Some(&opened.epoch) {
             assert!(
@@ -45,35 +45,38 @@ impl World {
         }
         session.may_change_epoch = false;
         if has_new_epoch {
-            for person in 0..self.people.len() {
-                let seat = self.seat(person, slot);
-                self.seats[seat].placed.clear();
+            for client in 0..self.clients.len() {
+                let client_session = self.client_session(client, slot);
+                self.client_sessions[client_session].placed.clear();
             }
         }
-        let session = self.slots[slot].lives.last_mut().unwrap();
+        let session = self.slots[slot].incarnations.last_mut().unwrap();
         session.idle_since = None;
         let window = session.options.window;
         let taken = session.taken.len();
-        let seat = &mut self.seats[index];
+        let client_session = &mut self.client_sessions[index];
         match (&opening.resume, opened.resume) {
             (None, Resumed::Fresh) => {
-                assert!(!seat.certain, "a client that was here is taken for a new one");
+                assert!(
+                    !client_session.is_known,
+                    "a client that was here is taken for a new one"
+                );
                 assert_eq!(opened.seq, opened.last, "a new client begins at the end");
             }
             (None, Resumed::Exact | Resumed::Gap) => {
                 assert!(
-                    seat.was_here,
+                    client_session.may_be_known,
                     "a client that never was here is taken for a known one"
                 );
-                let fits = if seat.certain {
-                    opened.seq == seat.position
+                let fits = if client_session.is_known {
+                    opened.seq == client_session.position
                 } else {
-                    opened.seq <= seat.highest.max(seat.position)
+                    opened.seq <= client_session.highest.max(client_session.position)
                 };
                 assert!(
                     fits,
                     "goes on after {}, and has acknowledged {}",
-                    opened.seq, seat.position
+                    opened.seq, client_session.position
                 );
             }
             (Some(resume), result) => {
@@ -85,29 +88,32 @@ impl World {
             (None, Resumed::Reset) => panic!("reset, and nothing was offered"),
         }
         assert!(opened.seq <= opened.last);
-        if !seat.certain || matches!(opened.resume, Resumed::Fresh | Resumed::Reset) {
+        if !client_session.is_known || matches!(opened.resume, Resumed::Fresh | Resumed::Reset) {
             // It may be new to the hub, and then has no filters.
-            seat.beginnings += 1;
+            client_session.beginnings += 1;
         }
-        seat.leave();
-        seat.port = Some(port);
-        seat.generation += 1;
-        seat.exact = opened.resume == Resumed::Exact;
-        seat.window = window;
-        seat.delivered = opened.seq;
-        seat.position = opened.seq;
-        seat.highest = seat.highest.max(opened.seq);
+        client_session.leave();
+        client_session.port = Some(port);
+        client_session.generation += 1;
+        client_session.exact = opened.resume == Resumed::Exact;
+        client_session.window = window;
+        client_session.delivered = opened.seq;
+        client_session.position = opened.seq;
+        client_session.highest = client_session.highest.max(opened.seq);
         match opened.resume {
             Resumed::Fresh => {
-                seat.placed.insert(opened.seq, Account::at(taken));
+                client_session.placed.insert(opened.seq, Progress::at(taken));
             }
             Resumed::Reset => {
-                seat.placed.entry(opened.seq).or_insert(Account::UNKNOWN);
+                client_session
+                    .placed
+                    .entry(opened.seq)
+                    .or_insert(Progress::UNKNOWN);
             }
             Resumed::Exact | Resumed::Gap => {}
         }
-        seat.certain = true;
-        seat.was_here = true;
+        client_session.is_known = true;
+        client_session.may_be_known = true;
         let holds = &mut self.ports.get_mut(&port).unwrap().holds;
         if !holds.contains(&slot) {
             holds.push(slot);
@@ -116,7 +122,7 @@ impl World {
             let token = token_of(&item.id);
             let sent = &self.sent[token];
             assert!(
-                (sent.slot, sent.person) == (slot, person) && sent.accepted,
+                (sent.slot, sent.client) == (slot, client) && sent.accepted,
                 "`{}` is not in this outbox",
                 item.id
             );
@@ -156,13 +162,13 @@ impl World {
         let address = opening.address.expect("a session without an address");
         session.reach.moves(address, self.credentials.len());
         session.reach.asks();
-        self.slots[slot].lives.push(session);
-        for person in 0..self.people.len() {
-            let seat = self.seat(person, slot);
-            let generation = self.seats[seat].generation + 1;
-            self.seats[seat] = Seat {
+        self.slots[slot].incarnations.push(session);
+        for client in 0..self.clients.len() {
+            let client_session = self.client_session(client, slot);
+            let generation = self.client_sessions[client_session].generation + 1;
+            self.client_sessions[client_session] = ClientSession {
                 generation,
-                ..Seat::new()
+                ..ClientSession::new()
             };
         }
     }
@@ -172,7 +178,7 @@ impl World {
         let session = self.session(slot).expect("a session that nobody has created");
         assert!(session.alive != Alive::No, "a session that had ended is back");
         session.alive = Alive::Yes;
-        let updates = session.obeys(opening.conflict);
+        let updates = session.follows_options(opening.conflict);
         if updates && (opening.options.is_some() || opening.address.is_some()) {
             session.recoverable.clear();
         }
@@ -190,7 +196,7 @@ impl World {
         if let Some(options) = opening.options.clone().filter(|_| updates) {
             let is_another = is_another_dial(&session.options, &options);
             session.shortest_expire = session.shortest_expire.min(options.expire);
-            (session.reach.uncertain, session.reach.doubted) = (true, true);
+            (session.reach.uncertain, session.reach.may_be_fewer) = (true, true);
             session.passed.clear();
             let durability = session.options.durability;
             session.options = Options {
@@ -199,7 +205,7 @@ impl World {
             };
             session.trusts_writes |= session.options.heartbeat.is_none();
             if let Some(dial) = session.dial
-                && let Some(dial) = self.dials.get_mut(&(self.life, dial))
+                && let Some(dial) = self.dials.get_mut(&(self.incarnation, dial))
             {
                 dial.disturbed = true;
             }
@@ -207,7 +213,7 @@ impl World {
                 .cause
                 .dial
                 .filter(|_| is_another && self.cause.slot == Some(slot));
-            let goes_on = before.is_some_and(|dial| !self.dials[&(self.life, dial)].over);
+            let goes_on = before.is_some_and(|dial| !self.dials[&(self.incarnation, dial)].over);
             assert!(
                 !goes_on,
                 "slot {slot} was opened for another dial, and the old one goes on"

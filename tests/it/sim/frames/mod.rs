@@ -26,7 +26,7 @@ impl World {
         }
         assert!(
             self.ports.contains_key(&port),
-            "{port:?} is gone, and is told something"
+            "{port:?} is closed, and receives a frame"
         );
         let about = match &frame {
             BrokerFrame::Opened(opened) => Some(self.opened(port, opened)),
@@ -110,7 +110,7 @@ impl World {
             BrokerFrame::Error(refusal) if refusal.error.code == Code::OutboxFull => {
                 let token = token_of(refusal.id.as_ref().unwrap_or(&"i0".into()));
                 let slot = self.cause.slot.unwrap();
-                let session = self.slots[slot].lives.last();
+                let session = self.slots[slot].incarnations.last();
                 let connected = session.is_some_and(|session| session.dial.is_some());
                 assert!(
                     connected || !self.sent[token].volatile || refusal.id.is_none(),
@@ -131,8 +131,8 @@ impl World {
                 for summary in &welcome.sessions {
                     let slot = self.slot_named(port, &summary.session);
                     assert!(
-                        slot.is_some_and(|slot| !self.slots[slot].lives.is_empty()),
-                        "is told of a session of others"
+                        slot.is_some_and(|slot| !self.slots[slot].incarnations.is_empty()),
+                        "receives a frame of another owner's session"
                     );
                 }
                 None
@@ -145,11 +145,15 @@ impl World {
 
     /// Whether the last dial of a slot was asked to close; only a WebSocket answers that.
     fn awaits_close(&self, slot: usize) -> bool {
-        let dials = self.dialled.iter().rev().map(|id| &self.dials[&(self.life, *id)]);
+        let dials = self
+            .dialled
+            .iter()
+            .rev()
+            .map(|id| &self.dials[&(self.incarnation, *id)]);
         let mut dials = dials.filter(|dial| dial.slot == slot);
         dials
             .next()
-            .is_some_and(|dial| dial.closing && dial.speaks == Protocol::WebSocket)
+            .is_some_and(|dial| dial.closing && dial.protocol == Protocol::WebSocket)
     }
 
     fn has_deferred(&self, port: PortId) -> bool {
@@ -163,27 +167,27 @@ impl World {
             .expect("a session of the port's owner");
         assert!(
             self.ports[&port].holds.contains(&slot),
-            "{port:?} does not hold `{name}` and is told about it"
+            "{port:?} does not hold `{name}` and receives a frame about it"
         );
         slot
     }
 
     fn about(&self, port: PortId, slot: usize) -> About {
-        let person = self.ports[&port].person.unwrap();
+        let client = self.ports[&port].client.unwrap();
         About {
-            generation: self.seats[self.seat(person, slot)].generation,
-            person,
+            generation: self.client_sessions[self.client_session(client, slot)].generation,
+            client,
             slot,
-            life: self.slots[slot].lives.len() - 1,
-            taken: self.slots[slot].lives.last().unwrap().taken.len(),
+            incarnation: self.slots[slot].incarnations.len() - 1,
+            taken: self.slots[slot].incarnations.last().unwrap().taken.len(),
         }
     }
 
     /// Whether the reported outcome of a message is true.
-    pub(super) fn check_truth(&self, token: usize) {
+    pub(super) fn check_status(&self, token: usize) {
         let sent = &self.sent[token];
         let Some((_, result)) = &sent.result else { return };
-        let session = &self.slots[sent.slot].lives[sent.life];
+        let session = &self.slots[sent.slot].incarnations[sent.incarnation];
         let is_true = match result {
             MessageResult::Outcome(Outcome::Sent) => {
                 let trusts_writes = session.trusts_writes || self.ends_beats(sent.slot);

@@ -19,21 +19,23 @@ impl World {
         outcome: Option<Outcome>,
     ) {
         let token = token_of(id);
-        let person = self.ports[&port].person;
-        let session = self.slots[slot].lives.last().unwrap();
+        let client = self.ports[&port].client;
+        let session = self.slots[slot].incarnations.last().unwrap();
         let promised = if session.journal.is_some() {
             "disk"
         } else {
             "memory"
         };
-        let open = session.dial.filter(|dial| self.dials[&(self.life, *dial)].open);
+        let open = session
+            .dial
+            .filter(|dial| self.dials[&(self.incarnation, *dial)].open);
         let connected = open.is_some();
         let most = session.options.outbox.messages;
-        let patience = Duration::from_millis(session.options.outbox.ttl);
-        let waits = (self.life, self.now.boot + patience);
+        let max_retry_wait = Duration::from_millis(session.options.outbox.ttl);
+        let waits = (self.incarnation, self.now.boot + max_retry_wait);
         assert_eq!(durability, promised);
         let sent = &mut self.sent[token];
-        assert_eq!((sent.slot, Some(sent.person)), (slot, person));
+        assert_eq!((sent.slot, Some(sent.client)), (slot, client));
         if duplicate {
             assert!(
                 sent.accepted || sent.rolled_back,
@@ -65,7 +67,7 @@ impl World {
             let sent = &self.sent[token];
             // What is volatile does not wait, and so needs no room.
             if !connected && !sent.volatile {
-                self.crowded = Some((slot, most));
+                self.bounded_outbox = Some((slot, most));
             }
             self.passes_guard(slot);
         }
@@ -96,17 +98,17 @@ impl World {
     /// The hub reports how a message ended.
     pub(super) fn ended(
         &mut self,
-        person: usize,
+        client: usize,
         slot: usize,
         token: usize,
         seq: u64,
         result: MessageResult,
     ) {
-        let life = self.slots[slot].lives.len() - 1;
+        let incarnation = self.slots[slot].incarnations.len() - 1;
         let sent = &mut self.sent[token];
         assert_eq!(
-            (sent.person, sent.slot, sent.life),
-            (person, slot, life),
+            (sent.client, sent.slot, sent.incarnation),
+            (client, slot, incarnation),
             "the result of another's message"
         );
         assert!(sent.accepted && sent.has_id);
@@ -127,12 +129,12 @@ impl World {
             "a receipt that nobody wants"
         );
         sent.result = Some((seq, result));
-        self.check_truth(token);
+        self.check_status(token);
     }
 
     /// Whether the heartbeat ends by what is being answered: what was written may be reported before `opened` is.
     pub(super) fn ends_beats(&self, slot: usize) -> bool {
-        let session = self.slots[slot].lives.last();
+        let session = self.slots[slot].incarnations.last();
         let opening = self
             .cause
             .opening
@@ -140,7 +142,8 @@ impl World {
             .filter(|_| self.cause.slot == Some(slot));
         session.zip(opening).is_some_and(|(session, opening)| {
             let options = opening.options.as_ref();
-            session.obeys(opening.conflict) && options.is_some_and(|options| options.heartbeat.is_none())
+            session.follows_options(opening.conflict)
+                && options.is_some_and(|options| options.heartbeat.is_none())
         })
     }
 }

@@ -11,36 +11,37 @@ use crate::sim::world::{Kind, World, token_of};
 
 impl World {
     pub(super) fn record(&mut self, port: PortId, slot: usize, record: &Record, cost: usize) {
-        let person = self.ports[&port].person.unwrap();
-        let index = self.seat(person, slot);
-        let seat = &mut self.seats[index];
-        assert_eq!(seat.port, Some(port), "a fenced port is told a record");
+        let client = self.ports[&port].client.unwrap();
+        let index = self.client_session(client, slot);
+        let client_session = &mut self.client_sessions[index];
+        assert_eq!(client_session.port, Some(port), "a fenced port receives a record");
         assert!(
-            record.seq > seat.delivered,
+            record.seq > client_session.delivered,
             "record {} after {}",
             record.seq,
-            seat.delivered
+            client_session.delivered
         );
-        seat.delivered = record.seq;
+        client_session.delivered = record.seq;
         let size = record.body.cost();
         let is_rollback = matches!(record.body, Body::Gap(gap) if gap.reason == GapReason::Acknowledged);
         if cost > 0 {
-            let fits = seat.in_flight.is_empty()
-                || (seat.in_flight.len() < seat.window.messages
-                    && seat.in_flight_bytes + size <= seat.window.bytes);
+            let fits = client_session.in_flight.is_empty()
+                || (client_session.in_flight.len() < client_session.window.messages
+                    && client_session.in_flight_bytes + size <= client_session.window.bytes);
             assert!(
-                is_rollback || (fits && seat.window.messages > 0 && seat.window.bytes > 0),
+                is_rollback
+                    || (fits && client_session.window.messages > 0 && client_session.window.bytes > 0),
                 "{} records and {} bytes in flight, and {size} more: the window is {:?}",
-                seat.in_flight.len(),
-                seat.in_flight_bytes,
-                seat.window
+                client_session.in_flight.len(),
+                client_session.in_flight_bytes,
+                client_session.window
             );
-            seat.in_flight.push_back((record.seq, size));
-            seat.in_flight_bytes += size;
+            client_session.in_flight.push_back((record.seq, size));
+            client_session.in_flight_bytes += size;
         } else {
             let is_ending = self.cause.kind == Kind::Timeout
                 || self.slots[slot]
-                    .lives
+                    .incarnations
                     .last()
                     .is_some_and(|session| session.closing.is_some());
             assert!(is_ending, "a record bypasses the window");
@@ -49,13 +50,16 @@ impl World {
             && self.cause.kind == Kind::Open
             && self.cause.port == Some(port)
         {
-            assert!(!self.seats[index].exact, "an exact resume, and then {gap:?}");
+            assert!(
+                !self.client_sessions[index].exact,
+                "an exact resume, and then {gap:?}"
+            );
         }
         match &record.body {
             Body::Outcome(report) => {
                 let token = token_of(&report.id);
                 self.ended(
-                    person,
+                    client,
                     slot,
                     token,
                     record.seq,
@@ -75,14 +79,14 @@ impl World {
                         MessageResult::Answer(number)
                     }
                     (None, Some(error)) => MessageResult::Error(error.code),
-                    _ => panic!("a response says both or neither"),
+                    _ => panic!("a response has both or neither"),
                 };
-                self.ended(person, slot, token, record.seq, result);
+                self.ended(client, slot, token, record.seq, result);
             }
             Body::State(change) => {
                 self.is_continuous(slot, change);
                 self.is_lost(slot, change);
-                if let (Some((waits, most)), Some(millis)) = (self.patience, change.retry_in)
+                if let (Some((waits, most)), Some(millis)) = (self.max_retry_wait, change.retry_in)
                     && waits == slot
                     && self.cause.kind == Kind::Link
                     // The last records of a session that ends are older ones.
@@ -94,7 +98,7 @@ impl World {
                     );
                 }
             }
-            Body::Message { payload, .. } => self.is_shown(person, slot, payload),
+            Body::Message { payload, .. } => self.is_shown(client, slot, payload),
             Body::Gap(_) => {}
         }
         if !is_rollback {
@@ -105,15 +109,15 @@ impl World {
     /// A number identifies one record for ever, except that a message may later be reported as lost.
     pub(super) fn names(&mut self, slot: usize, record: &Record) {
         let seq = record.seq;
-        let life = self.slots[slot].lives.len() - 1;
+        let incarnation = self.slots[slot].incarnations.len() - 1;
         let content = match &record.body {
             Body::Message { payload, .. } => {
-                let number = number_in(payload).expect("a message that a server said");
+                let number = number_in(payload).expect("a message that a server sent");
                 let emitted = &self.emitted[number];
                 assert_eq!(
-                    (emitted.slot, emitted.life),
-                    (slot, life),
-                    "message {number} is told where it does not belong"
+                    (emitted.slot, emitted.incarnation),
+                    (slot, incarnation),
+                    "message {number} is delivered where it does not belong"
                 );
                 Content::Message(number)
             }
@@ -122,8 +126,8 @@ impl World {
             Body::Outcome(report) => Content::Outcome(report.clone()),
             Body::Response(report) => Content::Response(report.clone()),
         };
-        let session = self.slots[slot].lives.last_mut().unwrap();
-        let told_lost = session.gaps.range(seq..).next().filter(|(_, from)| **from <= seq);
+        let session = self.slots[slot].incarnations.last_mut().unwrap();
+        let reported_lost = session.gaps.range(seq..).next().filter(|(_, from)| **from <= seq);
         match &content {
             Content::Gap(gap) => {
                 assert_eq!(gap.to, seq);
@@ -139,13 +143,13 @@ impl World {
                     .filter(|(_, from)| **from <= seq);
                 assert!(
                     is_crash || overlaps.is_none_or(|(to, _)| *to == seq),
-                    "{gap:?} changes the gap that was told before: {overlaps:?}"
+                    "{gap:?} changes the gap that was delivered before: {overlaps:?}"
                 );
                 match session.contents.get(&seq) {
                     Some(Content::Gap(before)) => {
                         assert_eq!(before.reason, gap.reason);
                         if before.from == gap.from {
-                            assert_eq!(before, gap, "a gap changed after it was told");
+                            assert_eq!(before, gap, "a gap changed after it was delivered");
                         }
                         if before.from < gap.from {
                             return;
@@ -158,8 +162,8 @@ impl World {
             }
             _ => {
                 assert!(
-                    told_lost.is_none(),
-                    "record {seq} was told as lost: {told_lost:?}"
+                    reported_lost.is_none(),
+                    "record {seq} was reported as lost: {reported_lost:?}"
                 );
                 if let Some(before) = session.contents.get(&seq) {
                     assert_eq!(*before, content, "record {seq} named something else before");
