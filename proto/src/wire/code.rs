@@ -150,8 +150,7 @@ impl fmt::Display for Code {
 }
 
 /// Why messages were lost, in a `gap` record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GapReason {
     /// The log was full.
     Overflow,

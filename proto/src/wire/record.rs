@@ -61,7 +61,7 @@ impl Body {
 }
 
 /// A run of lost records, `from..=to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// First lost `seq`.
     pub from: u64,
@@ -76,8 +76,7 @@ pub struct Gap {
 }
 
 /// The link's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// A dial is under way.
     Connecting,
@@ -111,8 +110,7 @@ impl State {
 }
 
 /// Whether the server went on where the last link ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Continuity {
     /// The server proved that it resumed.
     Server,
@@ -182,7 +180,7 @@ pub(crate) fn json_error_text(error: &serde_json::Error) -> String {
 }
 
 /// The contents of a `state` record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateChange {
     pub state: State,
     /// Number of the dial it is about.
@@ -206,7 +204,6 @@ pub struct StateChange {
     /// Which of several transports carries the link.
     pub transport: Option<String>,
     /// JSON that the server gave with its refusal (Socket.IO). Not kept on disk.
-    #[serde(skip)]
     pub data: Option<String>,
 }
 
@@ -233,8 +230,7 @@ impl StateChange {
 }
 
 /// How a `send` ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Written, and the far endpoint has since answered a ping.
     Sent,
@@ -273,7 +269,7 @@ impl Outcome {
 }
 
 /// The contents of an `outcome` record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeReport {
     pub id: Name,
     pub outcome: Outcome,

@@ -3,12 +3,13 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
 
+use super::forms::{ErrorForm, GapForm, ReportForm, StateForm};
 use super::payload::{put_payload, take_payload};
 use super::{JournalRecord, MAX_COPIED, RECORD, json, number};
 use crate::core::journal::RawRecord;
 use crate::core::log::ClientId;
 use crate::wire::payload::Payload;
-use crate::wire::record::{Body, Gap, OutcomeReport, Record, ResponseReport, StateChange};
+use crate::wire::record::{Body, ErrorInfo, OutcomeReport, Record, ResponseReport, StateChange};
 
 const GAP: u8 = 10;
 const STATE: u8 = 11;
@@ -25,11 +26,12 @@ pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> RawR
             data.put_u64_le(*time);
             content = put_payload(&mut data, payload);
         }
-        Body::Gap(gap) => put_json(&mut data, GAP, gap),
-        Body::State(change) => put_json(&mut data, STATE, &**change),
-        Body::Outcome(report) => put_json(&mut data, OUTCOME, &**report),
+        Body::Gap(gap) => put_json(&mut data, GAP, &GapForm::from(gap)),
+        Body::State(change) => put_json(&mut data, STATE, &StateForm::from(&**change)),
+        Body::Outcome(report) => put_json(&mut data, OUTCOME, &ReportForm::from(&**report)),
         Body::Response(report) => {
-            let head = json(&(&report.id, &report.error, report.answer.is_some()));
+            let error = report.error.as_ref().map(ErrorForm::from);
+            let head = json(&(&report.id, error, report.answer.is_some()));
             data.put_u64_le(0);
             data.put_u8(RESPONSE);
             data.put_u32_le(u32::try_from(head.len()).unwrap_or(0));
@@ -66,12 +68,20 @@ pub(super) fn decode_record(record: &RawRecord) -> Option<JournalRecord> {
     let time = number(data.get(4..12)?)?;
     let rest = data.get(13..)?;
     let body = match *data.get(12)? {
-        GAP => Body::Gap(serde_json::from_slice::<Gap>(rest).ok()?),
-        STATE => Body::State(serde_json::from_slice::<StateChange>(rest).ok()?.into()),
-        OUTCOME => Body::Outcome(serde_json::from_slice::<OutcomeReport>(rest).ok()?.into()),
+        GAP => Body::Gap(serde_json::from_slice::<GapForm>(rest).ok()?.into()),
+        STATE => {
+            let form: StateForm = serde_json::from_slice(rest).ok()?;
+            Body::State(StateChange::from(form).into())
+        }
+        OUTCOME => {
+            let form: ReportForm = serde_json::from_slice(rest).ok()?;
+            Body::Outcome(OutcomeReport::from(form).into())
+        }
         RESPONSE => {
             let length = u32::from_le_bytes(rest.get(..4)?.try_into().ok()?) as usize;
-            let (id, error, answered) = serde_json::from_slice(rest.get(4..4 + length)?).ok()?;
+            let (id, error, answered): (_, Option<ErrorForm>, _) =
+                serde_json::from_slice(rest.get(4..4 + length)?).ok()?;
+            let error = error.map(ErrorInfo::from);
             let answer = if answered {
                 Some(take_payload(data.slice(17 + length..))?)
             } else {

@@ -2,6 +2,7 @@
 //!
 //! It holds no credentials: URLs, headers, cookies and greetings are never written.
 
+mod forms;
 mod log_entry;
 mod payload;
 
@@ -9,16 +10,16 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use crate::wire::message::USUAL_LANE;
-use crate::wire::options::Overflow;
 use crate::wire::payload::Payload;
 use crate::wire::record::{Name, Outcome, Record};
 
+use self::forms::OutcomeForm;
+pub(crate) use self::forms::{OverflowForm, WantedForm};
 use self::log_entry::decode_record;
 pub(crate) use self::log_entry::encode_record;
 use self::payload::{put_payload, take_payload};
 use super::journal::RawRecord;
 use super::log::ClientId;
-use super::requests::{AnswerKind, AwaitedAnswer};
 
 /// Format of the records below; a newer one is refused.
 pub(crate) const VERSION: u32 = 1;
@@ -91,7 +92,7 @@ pub(crate) struct Meta {
     /// The session is in memory: the journal carries it from one broker to the next, and is removed then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) in_memory: bool,
-    pub(crate) overflow: Overflow,
+    pub(crate) overflow: OverflowForm,
 }
 
 /// An accepted message.
@@ -122,58 +123,6 @@ pub(crate) struct AcceptedHead {
     pub(crate) wanted: Option<WantedForm>,
 }
 
-/// Which incoming message a message waits for, as it lies on disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct WantedForm {
-    pointer: String,
-    value: String,
-    json_rpc: bool,
-    answer: bool,
-    #[serde(default)]
-    ack: bool,
-}
-
-impl From<AwaitedAnswer> for WantedForm {
-    fn from(wanted: AwaitedAnswer) -> Self {
-        let AwaitedAnswer {
-            pointer,
-            value,
-            kind,
-            ack,
-        } = wanted;
-        Self {
-            pointer,
-            value,
-            json_rpc: kind == AnswerKind::JsonRpc,
-            answer: kind != AnswerKind::Confirmation,
-            ack,
-        }
-    }
-}
-
-impl From<WantedForm> for AwaitedAnswer {
-    fn from(form: WantedForm) -> Self {
-        let WantedForm {
-            pointer,
-            value,
-            json_rpc,
-            answer,
-            ack,
-        } = form;
-        let kind = match (answer, json_rpc) {
-            (false, _) => AnswerKind::Confirmation,
-            (true, false) => AnswerKind::Answer,
-            (true, true) => AnswerKind::JsonRpc,
-        };
-        Self {
-            pointer,
-            value,
-            kind,
-            ack,
-        }
-    }
-}
-
 const fn usual_lane() -> u8 {
     USUAL_LANE
 }
@@ -201,7 +150,10 @@ impl JournalRecord {
                 (ACCEPTED, 0, data.freeze())
             }
             Self::Intent(serial) => (INTENT, 0, Bytes::copy_from_slice(&serial.to_le_bytes())),
-            Self::Settled { client, id, outcome } => (SETTLED, 0, json(&(client, id, outcome))),
+            Self::Settled { client, id, outcome } => {
+                let outcome = outcome.map(OutcomeForm::from);
+                (SETTLED, 0, json(&(client, id, outcome)))
+            }
             Self::Clean => (CLEAN, 0, Bytes::new()),
             Self::Last(seq) => (LAST, 0, Bytes::copy_from_slice(&seq.to_le_bytes())),
             Self::Forgotten(client) => {
@@ -248,8 +200,12 @@ impl JournalRecord {
             }
             INTENT => Self::Intent(number(data)?),
             SETTLED => {
-                let (client, id, outcome) = serde_json::from_slice(data).ok()?;
-                Self::Settled { client, id, outcome }
+                let (client, id, outcome): (_, _, Option<OutcomeForm>) = serde_json::from_slice(data).ok()?;
+                Self::Settled {
+                    client,
+                    id,
+                    outcome: outcome.map(Outcome::from),
+                }
             }
             CLEAN => Self::Clean,
             LAST => Self::Last(number(data)?),

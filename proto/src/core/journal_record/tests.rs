@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::wire::code::{Code, GapReason};
-use crate::wire::record::{Body, ErrorInfo, Gap, OutcomeReport, ResponseReport, State, StateChange};
+use crate::wire::record::{
+    Body, Continuity, ErrorInfo, Gap, OutcomeReport, ResponseReport, State, StateChange,
+};
 
 #[test]
 fn records_of_version_1_are_read_and_would_be_written_the_same() {
@@ -88,6 +90,121 @@ fn every_note_comes_back_as_it_was() {
     ]);
     for note in notes {
         assert_eq!(JournalRecord::decode(&note.encode()), Some(note));
+    }
+}
+
+/// What a record of this kind holds, as text; of a log entry what follows its tag.
+fn spelled(record: &JournalRecord) -> String {
+    let raw = record.encode();
+    let from = if raw.kind == RECORD { 13 } else { 0 };
+    String::from_utf8(raw.data[from..].to_vec()).unwrap()
+}
+
+const fn entry(body: Body) -> JournalRecord {
+    JournalRecord::Record {
+        record: Record { seq: 1, body },
+        audience: None,
+    }
+}
+
+#[test]
+fn gaps_and_overflows_are_spelled_like_this_on_disk() {
+    let reasons = [
+        (GapReason::Overflow, "overflow"),
+        (GapReason::Age, "age"),
+        (GapReason::TooLarge, "too-large"),
+        (GapReason::Crash, "crash"),
+        (GapReason::Journal, "journal"),
+        (GapReason::Acknowledged, "acknowledged"),
+    ];
+    for (reason, word) in reasons {
+        let gap = Gap {
+            from: 1,
+            to: 3,
+            count: 2,
+            reason,
+            exact: true,
+        };
+        let expected = format!(r#"{{"from":1,"to":3,"count":2,"reason":"{word}","exact":true}}"#);
+        assert_eq!(spelled(&entry(Body::Gap(gap))), expected);
+    }
+    let overflows = [
+        (OverflowForm::DropOldest, r#""drop-oldest""#),
+        (OverflowForm::DropNewest, r#""drop-newest""#),
+        (OverflowForm::Pause, r#""pause""#),
+        (OverflowForm::Close, r#""close""#),
+    ];
+    for (overflow, word) in overflows {
+        assert_eq!(json(&overflow), word);
+    }
+}
+
+#[test]
+fn outcomes_are_spelled_like_this_on_disk() {
+    let outcomes = [
+        (Outcome::Sent, "sent"),
+        (Outcome::Confirmed, "confirmed"),
+        (Outcome::Unknown, "unknown"),
+        (Outcome::Failed, "failed"),
+        (Outcome::Expired, "expired"),
+        (Outcome::Dropped, "dropped"),
+        (Outcome::Cancelled, "cancelled"),
+    ];
+    for (outcome, word) in outcomes {
+        let settled = JournalRecord::Settled {
+            client: 1,
+            id: "a".into(),
+            outcome: Some(outcome),
+        };
+        assert_eq!(spelled(&settled), format!(r#"[1,"a","{word}"]"#));
+        let report = OutcomeReport {
+            id: "a".into(),
+            outcome,
+            error: Some(ErrorInfo::new(Code::NotSent, "why")),
+        };
+        let error = r#"{"code":"not-sent","message":"why"}"#;
+        let expected = format!(r#"{{"id":"a","outcome":"{word}","error":{error}}}"#);
+        assert_eq!(spelled(&entry(Body::Outcome(report.into()))), expected);
+    }
+}
+
+#[test]
+fn states_are_spelled_like_this_on_disk() {
+    let states = [
+        (State::Connecting, Continuity::Server, "connecting", "server"),
+        (State::Open, Continuity::None, "open", "none"),
+        (State::Waiting, Continuity::Unknown, "waiting", "unknown"),
+        (
+            State::Unauthorized,
+            Continuity::Unknown,
+            "unauthorized",
+            "unknown",
+        ),
+        (State::Paused, Continuity::Unknown, "paused", "unknown"),
+        (State::Failed, Continuity::Unknown, "failed", "unknown"),
+        (State::Closed, Continuity::Unknown, "closed", "unknown"),
+    ];
+    for (state, continuity, word, continued) in states {
+        let change = StateChange {
+            dial: Some(1),
+            attempt: Some(2),
+            retry_in: Some(3),
+            code: Some(1000),
+            status: Some(503),
+            reason: Some("r".to_owned()),
+            error: Some(ErrorInfo::new(Code::Tls, "why")),
+            continuity: Some(continuity),
+            subprotocol: Some("p".to_owned()),
+            extensions: Some("e".to_owned()),
+            namespace: Some("/n".to_owned()),
+            transport: Some("poll".to_owned()),
+            data: Some("1".to_owned()),
+            ..StateChange::new(state)
+        };
+        let expected = format!(
+            r#"{{"state":"{word}","dial":1,"attempt":2,"retry_in":3,"code":1000,"status":503,"reason":"r","error":{{"code":"tls","message":"why"}},"continuity":"{continued}","subprotocol":"p","extensions":"e","namespace":"/n","transport":"poll"}}"#
+        );
+        assert_eq!(spelled(&entry(Body::State(change.into()))), expected);
     }
 }
 

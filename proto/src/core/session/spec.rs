@@ -154,7 +154,7 @@ impl Spec {
             messages: queue.messages,
             bytes: queue.bytes,
             age: queue.age,
-            overflow: queue.overflow,
+            overflow: queue.overflow.into(),
             in_memory: log.is_handing_over(),
         }
     }
@@ -172,7 +172,7 @@ impl Spec {
                 messages: meta.messages,
                 bytes: meta.bytes,
                 age: meta.age,
-                overflow: meta.overflow,
+                overflow: meta.overflow.into(),
             },
             ..Options::default()
         };

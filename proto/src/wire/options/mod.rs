@@ -4,7 +4,7 @@ mod parse;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 pub use super::close_codes::CloseClass;
 use super::close_codes::CloseCodes;
@@ -149,7 +149,7 @@ pub struct QueueOptions {
 }
 
 /// What happens to a message that the log has no room for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Overflow {
     DropOldest,

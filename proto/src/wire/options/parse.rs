@@ -263,7 +263,7 @@ fn heartbeat(name: &str, value: &RawValue) -> Result<HeartbeatOptions, ErrorInfo
     let form: HeartbeatForm = read(name, value)?;
     let answers = form.answers.into_iter().map(|answer| {
         let send = answer.send.map(|raw| payload(name, &raw)).transpose()?;
-        Ok((rule(name, &answer.when)?, send))
+        Ok::<_, ErrorInfo>((rule(name, &answer.when)?, send))
     });
     Ok(HeartbeatOptions {
         interval: form.interval,
