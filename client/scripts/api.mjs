@@ -47,7 +47,7 @@ const groups = [
       "MessageHandler",
       "GapHandler",
       "EndReason",
-      "Off",
+      "Unsubscribe",
     ],
   ],
   ["Credentials", ["cookieHeader", "AuthHandler", "AuthRequest", "Credentials"]],

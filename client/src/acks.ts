@@ -7,7 +7,7 @@ import type { Clock } from "./browser-api.js";
 export const ACK_DELAY = 50;
 
 /** What is given when a message or a gap has been processed. */
-export interface Token {
+export interface AckToken {
   readonly seq: number;
   /** Whether the record has been processed. */
   readonly finished: boolean;
@@ -28,7 +28,7 @@ export class Acks {
   readonly #clock: Clock;
   readonly #host: AckHost;
   readonly #quarter: number;
-  #flight: Token[] = [];
+  #flight: AckToken[] = [];
   #position: number;
   #acknowledged: number;
   #fresh = 0;
@@ -55,7 +55,7 @@ export class Acks {
   }
 
   /** Notes a record that has arrived. Records arrive in order of `seq`. */
-  arrived(seq: number): Token {
+  arrived(seq: number): AckToken {
     const token = {
       seq,
       finished: false,
@@ -73,7 +73,7 @@ export class Acks {
   #trim(): void {
     const before = this.#fresh;
     while (this.#flight[0]?.finished) {
-      this.#position = (this.#flight.shift() as Token).seq;
+      this.#position = (this.#flight.shift() as AckToken).seq;
       this.#fresh += 1;
     }
     if (this.#fresh === before) return;

@@ -1,7 +1,7 @@
 // Delivers messages and gaps to their handlers in order and finishes each afterwards. It does not know the port;
 // acks.ts counts, session.ts sends.
 
-import type { Token } from "./acks.js";
+import type { AckToken } from "./acks.js";
 import { type Clock, sleep } from "./browser-api.js";
 import { LongwireError } from "./errors.js";
 import { report, type Unsubscribe } from "./events.js";
@@ -29,13 +29,13 @@ export type InvalidHandler = (message: Received, error: LongwireError<"invalid-m
  */
 export type InboxItem =
   | {
-      readonly token: Token;
+      readonly token: AckToken;
       readonly message: Received;
       readonly invalid?: LongwireError<"invalid-message"> | undefined;
       readonly gap?: never;
     }
   | {
-      readonly token?: Token;
+      readonly token?: AckToken;
       readonly gap: GapEvent;
       readonly message?: never;
       readonly invalid?: never;

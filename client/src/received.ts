@@ -1,6 +1,6 @@
 // One message or answer as the developer sees it. It does not acknowledge by itself; the inbox does.
 
-import type { Token } from "./acks.js";
+import type { AckToken } from "./acks.js";
 import { fromBase64 } from "./payload.js";
 import type { Message, MessageFields, Response } from "./wire.js";
 
@@ -41,10 +41,10 @@ export class Received<Json = unknown> {
   /** Whether the server expects `reply()`, on Socket.IO. */
   declare readonly wantsReply: boolean;
   readonly #host: ReceivedHost | undefined;
-  readonly #token: Token | undefined;
+  readonly #token: AckToken | undefined;
 
   /** @internal */
-  constructor(frame: Message | Response, epoch: string, host?: ReceivedHost, token?: Token) {
+  constructor(frame: Message | Response, epoch: string, host?: ReceivedHost, token?: AckToken) {
     const { type: _, reply = false, ...fields } = frame as Partial<MessageFields>;
     Object.assign(this, { epoch, time: 0, redelivered: false, tags: [], wantsReply: reply }, fields);
     this.#host = host;

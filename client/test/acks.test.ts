@@ -56,7 +56,7 @@ test("the position is stored before the acknowledgement leaves, and only one wri
   assert.deepEqual(log, ["keep 1", "ack 1", "keep 3", "ack 3"]);
 });
 
-test("finishing twice counts once; a closed one says nothing", async () => {
+test("finishing twice counts once; after close nothing is acknowledged", async () => {
   const { clock, log, acks: all } = acks(8);
   const one = all.arrived(1);
   one.finish();

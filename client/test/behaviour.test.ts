@@ -39,14 +39,14 @@ class Stage {
   readonly #clock = new FakeClock();
   readonly #broker = new BrowserBroker(this.#network, this.#clock, "chrome-extension://a");
   readonly #port = this.#broker.connect((frame) => this.#take(frame as unknown as Frame));
-  #told: Frame[] = [];
+  #reported: Frame[] = [];
   #wasWritten = 0;
   #nonce: unknown;
   #lastSeq: unknown;
 
   #take(frame: Frame): void {
     if (frame.type === "batch") for (const one of frame.frames as Frame[]) this.#take(one);
-    else this.#told.push(frame);
+    else this.#reported.push(frame);
   }
 
   async says(frame: Frame): Promise<void> {
@@ -63,7 +63,7 @@ class Stage {
   async accepted(): Promise<void> {
     this.#network.socket.accept();
     await settle();
-    this.#told = [];
+    this.#reported = [];
   }
 
   async step(step: Step): Promise<void> {
@@ -72,7 +72,7 @@ class Stage {
     if (step.reply) await this.says({ type: "reply", seq: this.#lastSeq, args: step.reply });
     for (const message of step.server ?? []) {
       const { socket } = this.#network;
-      socket.say(typeof message === "string" ? message : fromBase64(message.base64).buffer);
+      socket.deliver(typeof message === "string" ? message : fromBase64(message.base64).buffer);
     }
     await settle();
     await this.#clock.advance(step.passes ?? 0);
@@ -83,12 +83,12 @@ class Stage {
 
   /** What was told since the last time, with the fields that are compared. */
   hears(wanted: Frame[]): Frame[] {
-    const told = this.#told.splice(0).filter(({ type }) => COMPARED.includes(type as string));
-    for (const frame of told) {
+    const reported = this.#reported.splice(0).filter(({ type }) => COMPARED.includes(type as string));
+    for (const frame of reported) {
       if (frame.type === "auth-needed") this.#nonce = frame.nonce;
       if (frame.type === "message") this.#lastSeq = frame.seq;
     }
-    return told
+    return reported
       .filter(({ state }) => state !== "connecting")
       .map((frame, at) => fieldsOf(frame, wanted[at] ?? {}));
   }

@@ -43,12 +43,12 @@ const texts: [said: string | undefined, code: string, retry: string, fix?: strin
   ["something new", "port-lost", "later"],
 ];
 
-for (const [said, code, retry, fix] of texts) {
-  test(`the browser says: ${said}`, () => {
-    const error = fromBrowser(said, context);
+for (const [text, code, retry, fix] of texts) {
+  test(`the browser's error: ${text}`, () => {
+    const error = fromBrowser(text, context);
     assert.equal(error.code, code);
     assert.equal(error.retry, retry);
-    assert.equal(error.said, said);
+    assert.equal(error.originalMessage, text);
     const which = code === "host-forbidden" ? ` ${context.caller}` : "";
     assert.equal(error.doctor, `longwire doctor${which}`);
     if (fix) assert.equal(error.fix, fix);
@@ -64,7 +64,7 @@ test("the fix, and the command that finds out more, name a host of another name"
   assert.equal(error.doctor, "longwire doctor --name com.semantest.bridge");
 });
 
-test("an error of the link names the server for the doctor, without what may be secret", () => {
+test("an error of the link names the server for `longwire doctor`, without secrets", () => {
   const wire = { code: "tls", message: "bad certificate", retry: "action" } as const;
   const error = fromWire(wire, "wss://me:secret@example.org:8443/live?token=secret#x");
   assert.equal(error.doctor, "longwire doctor --url wss://example.org:8443/live");

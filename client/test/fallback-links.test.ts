@@ -5,14 +5,14 @@ import type { Received } from "../src/index.js";
 import { settle } from "../src/testing/fake-clock.js";
 import { FakeWorld } from "../src/testing/fake-world.js";
 import { FakeNetwork } from "./support/network.js";
-import { hush, watch, worker } from "./support/worker.js";
+import { muteConsole, startWorker, watch } from "./support/worker.js";
 
 /** A worker without a host. */
 function alone() {
   const world = new FakeWorld();
-  world.deadly = "Specified native messaging host not found.";
+  world.hostFailure = "Specified native messaging host not found.";
   const network = new FakeNetwork();
-  return { ...worker({ fallback: browserFallback({ offscreen: false, network }) }, world), network };
+  return { ...startWorker({ fallback: browserFallback({ offscreen: false, network }) }, world), network };
 }
 
 /** A response whose body is written bit by bit. */
@@ -151,11 +151,11 @@ test("greeting, `ready`, subscriptions, outbox: in this order on each connection
     network.socket.accept();
     await settle();
     assert.deepEqual(network.socket.received, ['{"op":"hi"}']);
-    network.socket.say({ op: "welcome" });
+    network.socket.deliver({ op: "welcome" });
     await settle();
     const rest = ['{"op":"sub"}', ...(round === 0 ? ['{"op":"work"}'] : [])];
     assert.deepEqual(network.socket.received, ['{"op":"hi"}', ...rest]);
-    network.socket.say({ op: "ok" });
+    network.socket.deliver({ op: "ok" });
     await clock.advance(100);
     assert.equal(states.at(-1), "active");
     network.socket.end(1006);
@@ -176,8 +176,8 @@ test("requests find their answers; what was written when the connection was lost
   const second = watch(session.request({ id: 2 }, { match, timeout: 500 }));
   const proved = watch(session.send({ id: "c" }, { confirm: match }));
   await settle();
-  network.socket.say({ id: 1, ok: true });
-  network.socket.say({ id: "c" });
+  network.socket.deliver({ id: 1, ok: true });
+  network.socket.deliver({ id: "c" });
   await settle();
   assert.deepEqual((first.value as Received).json, { id: 1, ok: true });
   assert.equal((proved.value as { outcome: string }).outcome, "confirmed");
@@ -203,7 +203,7 @@ test("requests find their answers; what was written when the connection was lost
 });
 
 test("credentials from a provider: a URL and subprotocols; headers are refused by name", async () => {
-  hush();
+  muteConsole();
   const { bridge, network, clock } = alone();
   const session = await bridge.open("s", "wss://x.example/", { auth: "provider" });
   session.onState(() => {});
@@ -236,7 +236,7 @@ test("credentials from a provider: a URL and subprotocols; headers are refused b
   assert.match(other.link?.error?.message ?? "", /`headers`/);
 });
 
-test("a full log drops the oldest messages and says how many", async () => {
+test("a full log drops the oldest messages and reports how many", async () => {
   const { bridge, network, clock } = alone();
   const session = await bridge.open("s", "wss://x.example/", {
     queue: { messages: 4 },
@@ -254,8 +254,8 @@ test("a full log drops the oldest messages and says how many", async () => {
   session.onGap(({ count, reason }) => got.push([reason, count]));
   network.socket.accept();
   await settle();
-  for (let number = 1; number <= 10; number += 1) network.socket.say(`${number}`);
-  network.socket.say("x".repeat(101));
+  for (let number = 1; number <= 10; number += 1) network.socket.deliver(`${number}`);
+  network.socket.deliver("x".repeat(101));
   for (let turn = 0; turn < 12; turn += 1) {
     await clock.advance(60);
     release();
@@ -284,7 +284,7 @@ test("a silent server is left when an application's beat is not answered", async
   network.socket.accept();
   await clock.advance(1000);
   assert.deepEqual(network.socket.received, ["ping"]);
-  network.socket.say("pong");
+  network.socket.deliver("pong");
   await clock.advance(1000);
   assert.equal(session.state, "open");
   await clock.advance(500);
@@ -293,7 +293,7 @@ test("a silent server is left when an application's beat is not answered", async
   assert.deepEqual(got, []);
 });
 
-test("close writes what was sent before, and tells the server's answer", async () => {
+test("close writes earlier messages first, and reports the server's answer", async () => {
   const { bridge, network, clock } = alone();
   const session = await bridge.open("s", "wss://x.example/");
   let how: unknown;

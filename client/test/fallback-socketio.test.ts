@@ -8,14 +8,14 @@ import { cookieHeader, type SendOutcome, type SessionOptions } from "../src/inde
 import { settle } from "../src/testing/fake-clock.js";
 import { FakeWorld } from "../src/testing/fake-world.js";
 import { FakeNetwork } from "./support/network.js";
-import { hush, watch, worker } from "./support/worker.js";
+import { muteConsole, startWorker, watch } from "./support/worker.js";
 
 /** A worker without a host. */
 function alone() {
   const world = new FakeWorld();
-  world.deadly = "Specified native messaging host not found.";
+  world.hostFailure = "Specified native messaging host not found.";
   const network = new FakeNetwork();
-  return { ...worker({ fallback: browserFallback({ offscreen: false, network }) }, world), network };
+  return { ...startWorker({ fallback: browserFallback({ offscreen: false, network }) }, world), network };
 }
 
 const HELLO = `0${JSON.stringify({
@@ -32,7 +32,7 @@ class Polled {
   readonly urls: URL[] = [];
   readonly credentials: unknown[] = [];
   #waiting: ((body: string) => void) | undefined;
-  #said: string[] = [];
+  #sent: string[] = [];
 
   constructor(network: FakeNetwork) {
     network.answer = (url, { method, body, credentials }) => {
@@ -44,8 +44,8 @@ class Polled {
     };
   }
 
-  async say(...packets: string[]): Promise<void> {
-    this.#said.push(packets.join("\u001e"));
+  async deliver(...packets: string[]): Promise<void> {
+    this.#sent.push(packets.join("\u001e"));
     this.#flush();
     await settle();
   }
@@ -58,18 +58,18 @@ class Polled {
   }
 
   #flush(): void {
-    const [first] = this.#said;
+    const [first] = this.#sent;
     if (!this.#waiting || first === undefined) return;
-    this.#said.shift();
+    this.#sent.shift();
     this.#waiting(first);
     this.#waiting = undefined;
   }
 }
 
 async function opened(more: SessionOptions = {}) {
-  const life = alone();
-  const server = new Polled(life.network);
-  const session = await life.bridge.open("s", "https://x.example/ignored?a=1", {
+  const worker = alone();
+  const server = new Polled(worker.network);
+  const session = await worker.bridge.open("s", "https://x.example/ignored?a=1", {
     protocol: "socket.io",
     ...more,
   });
@@ -79,7 +79,7 @@ async function opened(more: SessionOptions = {}) {
     got.push([event, ...(args ?? [])]);
   });
   await settle();
-  return { ...life, server, session, got };
+  return { ...worker, server, session, got };
 }
 
 test("polling first, then a WebSocket: nothing is lost or doubled by the change", async () => {
@@ -87,36 +87,36 @@ test("polling first, then a WebSocket: nothing is lost or doubled by the change"
   assert.equal(`${server.urls[0]?.origin}${server.urls[0]?.pathname}`, "https://x.example/socket.io/");
   const asked = Object.fromEntries(server.urls[0]?.searchParams ?? []);
   assert.deepEqual({ ...asked, t: "" }, { a: "1", room: "7", EIO: "4", transport: "polling", t: "" });
-  await server.say(HELLO);
+  await server.deliver(HELLO);
   assert.deepEqual(server.posted, ["40"]);
   assert.equal(server.urls.at(-1)?.searchParams.get("sid"), "S");
-  await server.say('40{"sid":"x"}', '42["one"]');
+  await server.deliver('40{"sid":"x"}', '42["one"]');
   assert.equal(session.state, "open");
   const { socket } = network;
   assert.match(socket.url, /^wss:\/\/x\.example\/socket\.io\/\?a=1&room=7&EIO=4&transport=websocket&sid=S$/);
   socket.accept();
   assert.deepEqual(socket.received, ["2probe"]);
-  socket.say("3probe");
+  socket.deliver("3probe");
   // The request that is open has to end before the WebSocket is used.
   session.emit("late", [1]).catch(() => {});
   await settle();
   assert.deepEqual(socket.received, ["2probe"]);
-  await server.say("6", '42["two"]');
+  await server.deliver("6", '42["two"]');
   assert.deepEqual(socket.received, ["2probe", "5", '42["late",1]']);
-  socket.say('42["three"]');
-  socket.say("2");
+  socket.deliver('42["three"]');
+  socket.deliver("2");
   await clock.advance(10);
   assert.equal(socket.received.at(-1), "3");
   assert.deepEqual(got, [["one"], ["two"], ["three"]]);
   assert.deepEqual(server.posted, ["40"]);
 });
 
-test("a WebSocket that cannot be had: polling goes on", async () => {
+test("without a WebSocket, polling continues", async () => {
   const { server, session, network, got } = await opened();
-  await server.say(HELLO, '40{"sid":"x"}');
+  await server.deliver(HELLO, '40{"sid":"x"}');
   network.socket.end(1006);
   await session.emit("a", ["x".repeat(60)]);
-  await server.say('42["one"]');
+  await server.deliver('42["one"]');
   assert.deepEqual(got, [["one"]]);
   const first = session.emit("b", ["y".repeat(60)], { receipt: true });
   const second = session.emit("c", ["z".repeat(60)], { receipt: true });
@@ -143,8 +143,8 @@ test("without permission for the host: without cookies, then by the WebSocket al
   await settle();
   assert.deepEqual(credentials, ["include", "omit"]);
   network.socket.accept();
-  network.socket.say(HELLO);
-  network.socket.say('40{"sid":"x"}');
+  network.socket.deliver(HELLO);
+  network.socket.deliver('40{"sid":"x"}');
   await settle();
   assert.equal(session.state, "open");
   assert.equal(network.sockets.length, 1);
@@ -152,7 +152,7 @@ test("without permission for the host: without cookies, then by the WebSocket al
 });
 
 test("statuses of the handshake, pages and old servers", async () => {
-  hush();
+  muteConsole();
   for (const [response, state, code] of [
     [() => new Response("", { status: 401 }), "failed", "http-status"],
     [() => new Response("no such path", { status: 404 }), "failed", "http-status"],
@@ -223,7 +223,7 @@ test("events name a namespace without the query that it was asked for with", asy
   const { server, session } = await opened({
     socketio: { namespaces: ["/n?a=1"], transports: ["polling"] },
   });
-  await server.say(HELLO, '40/n,{"sid":"x"}');
+  await server.deliver(HELLO, '40/n,{"sid":"x"}');
   await session.emit("e", [], { namespace: "/n" });
   assert.deepEqual(server.posted, ["40/n?a=1,", '42/n,["e"]']);
 });
@@ -284,7 +284,7 @@ test("cookies that the browser sends by itself are no reason to refuse", async (
   await assert.rejects(bridge.open("c", "wss://x.example/", { cookies: "sid=8" }), { code: "unsupported" });
 });
 
-test("a silent event stream is left when `heartbeat` says for how long", async () => {
+test("an event stream without data is closed after the time in `heartbeat`", async () => {
   const { bridge, network, clock } = alone();
   let sink: ReadableStreamDefaultController<Uint8Array> | undefined;
   network.answer = () => {

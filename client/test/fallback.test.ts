@@ -5,15 +5,15 @@ import { LongwireSocket, type Received, type Session, type SessionOptions } from
 import { settle } from "../src/testing/fake-clock.js";
 import { FakeWorld } from "../src/testing/fake-world.js";
 import { FakeNetwork } from "./support/network.js";
-import { hush, type Worker, watch, worker } from "./support/worker.js";
+import { muteConsole, startWorker, type Worker, watch } from "./support/worker.js";
 
 const MISSING = "Specified native messaging host not found.";
 
 /** A worker without a host. */
 function alone(world = new FakeWorld(), more = {}): Worker & { network: FakeNetwork } {
-  world.deadly = MISSING;
+  world.hostFailure = MISSING;
   const network = new FakeNetwork();
-  const made = worker({ fallback: browserFallback({ offscreen: false, network }), ...more }, world);
+  const made = startWorker({ fallback: browserFallback({ offscreen: false, network }), ...more }, world);
   return Object.assign(made, { network });
 }
 
@@ -24,19 +24,21 @@ function listen(session: Session): {
   states: string[];
   messages: Received[];
 } {
-  const told = {
+  const reported = {
     texts: [] as unknown[],
     gaps: [] as string[],
     states: [] as string[],
     messages: [] as Received[],
   };
   session.on("message", (message) => {
-    told.texts.push(message.data);
-    told.messages.push(message);
+    reported.texts.push(message.data);
+    reported.messages.push(message);
   });
-  session.onGap(({ reason }) => told.gaps.push(reason));
-  session.onState(({ state, continuity }) => told.states.push(continuity ? `${state} ${continuity}` : state));
-  return told;
+  session.onGap(({ reason }) => reported.gaps.push(reason));
+  session.onState(({ state, continuity }) =>
+    reported.states.push(continuity ? `${state} ${continuity}` : state),
+  );
+  return reported;
 }
 
 test("without a host a session runs on the browser's own WebSocket", async () => {
@@ -49,7 +51,7 @@ test("without a host a session runs on the browser's own WebSocket", async () =>
   assert.deepEqual(modes, [["browser", "host-not-found"]]);
   assert.deepEqual(bridge.welcome?.capabilities.includes("websocket"), true);
   assert.equal(bridge.welcome?.capabilities.includes("disk"), false);
-  const told = listen(session);
+  const reported = listen(session);
   const early = watch(session.send("early"));
   network.socket.accept();
   await settle();
@@ -59,10 +61,10 @@ test("without a host a session runs on the browser's own WebSocket", async () =>
   assert.deepEqual(network.socket.received, ["early"]);
   await clock.advance(20);
   assert.equal((early.value as { outcome: string }).outcome, "sent");
-  network.socket.say("one");
-  network.socket.say(new Uint8Array([1, 2]).buffer);
+  network.socket.deliver("one");
+  network.socket.deliver(new Uint8Array([1, 2]).buffer);
   await settle();
-  assert.deepEqual(told.texts, ["one", new Uint8Array([1, 2])]);
+  assert.deepEqual(reported.texts, ["one", new Uint8Array([1, 2])]);
 });
 
 test("what only the host can do is refused by name", async () => {
@@ -92,7 +94,7 @@ test("what only the host can do is refused by name", async () => {
 test("a lost connection is dialled again, with its states and `continuity: none`", async () => {
   const { bridge, network, clock } = alone();
   const session = await bridge.open("s", "wss://x.example/");
-  const told = listen(session);
+  const reported = listen(session);
   network.socket.accept();
   await settle();
   network.socket.end(1001, "away");
@@ -103,7 +105,7 @@ test("a lost connection is dialled again, with its states and `continuity: none`
   network.socket.accept();
   await settle();
   assert.equal(network.sockets.length, 2);
-  assert.deepEqual(told.states.slice(-4), ["open", "waiting", "connecting", "open none"]);
+  assert.deepEqual(reported.states.slice(-4), ["open", "waiting", "connecting", "open none"]);
   network.socket.end(1008);
   await settle();
   assert.equal(session.state, "failed");
@@ -127,7 +129,7 @@ test("with `reconnect: false` a drop is the end, as for the socket of the standa
   for (let count = 0; count < 500; count += 1) socket.send(`${count}`);
   await clock.advance(100);
   assert.equal(network.socket.received.length, 500);
-  network.socket.say("hi");
+  network.socket.deliver("hi");
   await settle();
   network.socket.end(4000, "enough");
   await settle();
@@ -138,27 +140,27 @@ test("with `reconnect: false` a drop is the end, as for the socket of the standa
   ]);
 });
 
-test("a worker that died is told of as a gap, and what came before is not doubled", async () => {
-  hush();
+test("a stopped worker is reported as a gap, and earlier messages are not delivered twice", async () => {
+  muteConsole();
   const first = alone();
   const session = await first.bridge.open("s", "wss://x.example/");
-  const told = listen(session);
+  const reported = listen(session);
   first.network.socket.accept();
-  first.network.socket.say("one");
+  first.network.socket.deliver("one");
   await first.clock.advance(100);
-  assert.deepEqual(told.texts, ["one"]);
+  assert.deepEqual(reported.texts, ["one"]);
   const second = alone(first.fake);
   const again = await second.bridge.open("s", "wss://x.example/");
   const after = listen(again);
   second.network.socket.accept();
-  second.network.socket.say("three");
+  second.network.socket.deliver("three");
   await second.clock.advance(100);
   assert.deepEqual(after.gaps, ["reset"]);
   assert.deepEqual(after.texts, ["three"]);
 });
 
-test("a worker that died before it had processed anything is told of as well", async () => {
-  hush();
+test("a worker that stopped before it processed anything is reported as well", async () => {
+  muteConsole();
   const first = alone();
   await first.bridge.open("s", "wss://x.example/");
   await settle();
@@ -173,26 +175,26 @@ test("a worker that died before it had processed anything is told of as well", a
 });
 
 test("a host that appears gets the next connection: nothing is lost silently, nothing doubled", async () => {
-  hush();
+  muteConsole();
   const { bridge, network, clock, fake } = alone();
   const installed = watch(new Promise((resolve) => bridge.on("installed", resolve)));
   const modes: string[] = [];
   bridge.on("mode", (mode) => modes.push(mode));
   const session = await bridge.open("s", "wss://x.example/");
-  const told = listen(session);
+  const reported = listen(session);
   network.socket.accept();
-  network.socket.say("one");
+  network.socket.deliver("one");
   await settle();
-  fake.deadly = undefined;
+  fake.hostFailure = undefined;
   await clock.advance(20_000);
   assert.deepEqual(modes, ["browser", "host"]);
   assert.equal(installed.done, true);
   // The connection that stands goes on in the browser.
-  network.socket.say("two");
+  network.socket.deliver("two");
   await clock.advance(100);
-  assert.deepEqual(told.texts, ["one", "two"]);
+  assert.deepEqual(reported.texts, ["one", "two"]);
   assert.deepEqual(
-    fake.port.said.filter(({ type }) => type === "open"),
+    fake.port.sent.filter(({ type }) => type === "open"),
     [],
   );
   // Another session begins at the host at once.
@@ -215,12 +217,12 @@ test("a host that appears gets the next connection: nothing is lost silently, no
   broker.link("s", "open", { dial: 1 });
   broker.text("s", "three");
   await clock.advance(100);
-  assert.deepEqual(told.texts, ["one", "two", "three"]);
-  assert.deepEqual(told.gaps, ["reset"]);
+  assert.deepEqual(reported.texts, ["one", "two", "three"]);
+  assert.deepEqual(reported.gaps, ["reset"]);
 });
 
-test("what the browser had taken and not written goes over to the host with its id", async () => {
-  hush();
+test("messages that the browser has accepted and not written move to the host with their ids", async () => {
+  muteConsole();
   const { bridge, network, clock, fake } = alone();
   const session = await bridge.open("s", "wss://x.example/");
   listen(session);
@@ -228,7 +230,7 @@ test("what the browser had taken and not written goes over to the host with its 
   const sent = watch(session.send("first", { id: "m1" }));
   const asked = watch(session.request({ id: 7 }, { match: { out: "/id", in: "/id" } }));
   await settle();
-  fake.deadly = undefined;
+  fake.hostFailure = undefined;
   await clock.advance(20_000);
   network.socket.end(1006);
   await clock.advance(100);
@@ -248,14 +250,14 @@ test("what the browser had taken and not written goes over to the host with its 
   assert.deepEqual((asked.value as Received).json, { id: 7, answer: 1 });
 });
 
-test("reconnect() goes over to the host at once, and what was on its way has its outcome", async () => {
-  hush();
+test("reconnect() moves to the host at once, and messages in flight get their outcome", async () => {
+  muteConsole();
   const { bridge, network, clock, fake } = alone();
   const session = await bridge.open("s", "wss://x.example/");
   listen(session);
   network.socket.accept();
   await settle();
-  fake.deadly = undefined;
+  fake.hostFailure = undefined;
   await clock.advance(20_000);
   network.socket.isStuck = true;
   const written = watch(session.send("written"));
@@ -268,31 +270,31 @@ test("reconnect() goes over to the host at once, and what was on its way has its
 });
 
 test("a handler that is at work keeps its session in the browser until it is through", async () => {
-  hush();
+  muteConsole();
   const { bridge, network, clock, fake } = alone();
   const session = await bridge.open("s", "wss://x.example/");
   let release = () => {};
   session.on("message", () => new Promise<void>((resolve) => (release = resolve)));
   network.socket.accept();
-  network.socket.say("slow");
+  network.socket.deliver("slow");
   await settle();
-  fake.deadly = undefined;
+  fake.hostFailure = undefined;
   await clock.advance(20_000);
   network.socket.end(1001);
   await clock.advance(6000);
   assert.deepEqual(
-    fake.port.said.filter(({ type }) => type === "open"),
+    fake.port.sent.filter(({ type }) => type === "open"),
     [],
   );
   release();
   await clock.advance(100);
-  assert.equal(fake.port.said.filter(({ type }) => type === "open").length, 1);
+  assert.equal(fake.port.sent.filter(({ type }) => type === "open").length, 1);
 });
 
 test("an alarm looks for the host", async () => {
   const { bridge, fake } = alone();
   await bridge.open("s", "wss://x.example/");
-  fake.deadly = undefined;
+  fake.hostFailure = undefined;
   fake.onAlarm.fire({ name: "longwire" });
   await settle();
   assert.equal(bridge.mode, "host");
@@ -301,7 +303,7 @@ test("an alarm looks for the host", async () => {
 test("a host that crashes is no reason to leave it", async () => {
   const fake = new FakeWorld();
   const network = new FakeNetwork();
-  const { bridge, clock } = worker({ fallback: browserFallback({ offscreen: false, network }) }, fake);
+  const { bridge, clock } = startWorker({ fallback: browserFallback({ offscreen: false, network }) }, fake);
   await bridge.open("s", "wss://x.example/");
   assert.equal(bridge.mode, "host");
   fake.port.die();
@@ -320,8 +322,8 @@ test("a capability that is needed and missing: as without the fallback", async (
 
 test('fallback: "browser" is what the import registers', async () => {
   const fake = new FakeWorld();
-  fake.deadly = MISSING;
-  const { bridge } = worker({ fallback: "browser" }, fake);
+  fake.hostFailure = MISSING;
+  const { bridge } = startWorker({ fallback: "browser" }, fake);
   await bridge.open("s", "wss://127.0.0.1:1/");
   assert.equal(bridge.mode, "browser");
   await bridge.end();

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { marked, unmarked } from "../src/io/binary-markers.js";
 import { io, Manager, type ManagerOptions, type Socket } from "../src/io/index.js";
 import { settle } from "../src/testing/fake-clock.js";
-import { hush, type Worker, worker } from "./support/worker.js";
+import { muteConsole, startWorker, type Worker } from "./support/worker.js";
 
 let servers = 0;
 
@@ -14,28 +14,28 @@ let servers = 0;
 async function made(
   opts: ManagerOptions = {},
   nsp = "",
-): Promise<{ life: Worker; socket: Socket; name: string; url: string }> {
-  const life = worker();
+): Promise<{ worker: Worker; socket: Socket; name: string; url: string }> {
+  const worker = startWorker();
   servers += 1;
   const url = `http://server${servers}.example`;
-  const socket = io(url + nsp, { ...opts, longwire: { bridge: life.bridge, ...opts.longwire } });
+  const socket = io(url + nsp, { ...opts, longwire: { bridge: worker.bridge, ...opts.longwire } });
   await settle();
-  return { life, socket, name: `io ${url}/socket.io${nsp || "/"}`, url };
+  return { worker, socket, name: `io ${url}/socket.io${nsp || "/"}`, url };
 }
 
 /** Everything an emitter tells. */
 function listen(emitter: { on(event: never, call: never): unknown }, ...events: string[]): unknown[][] {
-  const told: unknown[][] = [];
+  const reported: unknown[][] = [];
   for (const event of events) {
-    emitter.on(event as never, ((...args: unknown[]) => told.push([event, ...args])) as never);
+    emitter.on(event as never, ((...args: unknown[]) => reported.push([event, ...args])) as never);
   }
-  return told;
+  return reported;
 }
 
 const error = (code: string, message = code) => ({ code, message, retry: "later" });
 
 test("options become the session's", async () => {
-  const { life, name, url } = await made({
+  const { worker, name, url } = await made({
     path: "/live/",
     query: { room: 7 },
     auth: { token: "t" },
@@ -46,7 +46,7 @@ test("options become the session's", async () => {
     timeout: 99,
     longwire: { durability: "disk", name: "mine" },
   });
-  const [open] = life.said("open");
+  const [open] = worker.frames("open");
   assert.equal(open?.url, `${url}/?room=7`);
   assert.equal(open?.session, "mine");
   assert.notEqual(open?.session, name);
@@ -64,26 +64,26 @@ test("options become the session's", async () => {
 });
 
 test("numbers are read as socket.io-client reads them", async () => {
-  const { life } = await made({
+  const { worker } = await made({
     reconnectionDelay: "2000" as never,
     reconnectionDelayMax: 1500,
     reconnectionAttempts: "2.5" as never,
     randomizationFactor: 0.25,
     timeout: "700" as never,
   });
-  const { reconnect, connectTimeout } = life.said("open")[0]?.options ?? {};
+  const { reconnect, connectTimeout } = worker.frames("open")[0]?.options ?? {};
   assert.deepEqual(reconnect, { minDelay: 1500, maxDelay: 1500, maxAttempts: 3, randomization: 0.25 });
   assert.equal(connectTimeout, 700);
   const odd = await made({ reconnectionDelay: 0, reconnectionDelayMax: Number.NaN, timeout: false });
-  const { options } = odd.life.said("open")[0] ?? {};
+  const { options } = odd.worker.frames("open")[0] ?? {};
   assert.deepEqual(options?.reconnect, { minDelay: 1000, maxDelay: 5000, maxAttempts: null });
   assert.equal(options?.connectTimeout, 1e9);
 });
 
-test("what cannot be had is refused in words", async () => {
-  const { life, socket, url } = await made();
+test("options and values that are not supported throw an error that names them", async () => {
+  const { worker, socket, url } = await made();
   assert.throws(() => io("/path"), /needs the server's URL/);
-  const bridge = { longwire: { bridge: life.bridge } };
+  const bridge = { longwire: { bridge: worker.bridge } };
   assert.throws(() => new Manager(url, { ...bridge, parser: {} }), /`parser` is not supported/);
   assert.throws(() => new Manager(url, { ...bridge, retries: 3 }), /`retries` is not supported/);
   for (const name of [
@@ -123,15 +123,15 @@ test("what cannot be had is refused in words", async () => {
 });
 
 test("one manager a server, one session a namespace; a second socket is of its own", async () => {
-  const { life, socket, url } = await made();
-  const opts = { longwire: { bridge: life.bridge } };
+  const { worker, socket, url } = await made();
+  const opts = { longwire: { bridge: worker.bridge } };
   const room = io(`${url}/room`, opts);
   assert.equal(room.io, socket.io);
   const second = io(url, opts);
   assert.notEqual(second.io, socket.io);
   assert.notEqual(io(`${url}/other`, { ...opts, forceNew: true }).io, socket.io);
   await settle();
-  const names = life.said("open").map(({ session, options }) => [session, options?.socketio?.namespaces]);
+  const names = worker.frames("open").map(({ session, options }) => [session, options?.socketio?.namespaces]);
   assert.deepEqual(names, [
     [`io ${url}/socket.io/`, ["/"]],
     [`io ${url}/socket.io/room`, ["/room"]],
@@ -140,9 +140,9 @@ test("one manager a server, one session a namespace; a second socket is of its o
   ]);
 });
 
-test("a loss, attempts, the link again: in the words of socket and manager", async () => {
-  const { life, socket, name } = await made();
-  const told = listen(socket, "connect", "connect_error", "disconnect");
+test("a lost link, retries and a new link fire the events of socket and manager", async () => {
+  const { worker, socket, name } = await made();
+  const reported = listen(socket, "connect", "connect_error", "disconnect");
   const managed = listen(
     socket.io,
     "open",
@@ -152,7 +152,7 @@ test("a loss, attempts, the link again: in the words of socket and manager", asy
     "reconnect_error",
     "reconnect",
   );
-  const { broker } = life;
+  const { broker } = worker;
   broker.link(name, "open");
   broker.link(name, "waiting", { error: error("heartbeat") });
   broker.link(name, "connecting", { dial: 2 });
@@ -163,7 +163,7 @@ test("a loss, attempts, the link again: in the words of socket and manager", asy
   broker.link(name, "open", { continuity: "server" });
   await settle();
   assert.deepEqual(
-    told.map(([event, about]) => [event, about instanceof Error ? about.message : about]),
+    reported.map(([event, about]) => [event, about instanceof Error ? about.message : about]),
     [
       ["connect", undefined],
       ["disconnect", "ping timeout"],
@@ -188,30 +188,30 @@ test("a loss, attempts, the link again: in the words of socket and manager", asy
 });
 
 test("a link that only waits for its turn is no failure", async () => {
-  const { life, socket, name } = await made();
-  const told = listen(socket, "connect", "connect_error");
+  const { worker, socket, name } = await made();
+  const reported = listen(socket, "connect", "connect_error");
   const attempts = listen(socket.io, "reconnect_attempt");
-  life.broker.link(name, "waiting");
-  life.broker.link(name, "connecting", { dial: 1 });
-  life.broker.link(name, "open");
+  worker.broker.link(name, "waiting");
+  worker.broker.link(name, "connecting", { dial: 1 });
+  worker.broker.link(name, "open");
   await settle();
-  assert.deepEqual(told, [["connect"]]);
+  assert.deepEqual(reported, [["connect"]]);
   assert.deepEqual(attempts, []);
 });
 
 test("acknowledgements keep their place among events", async () => {
-  const { life, socket, name } = await made();
-  const { broker } = life;
+  const { worker, socket, name } = await made();
+  const { broker } = worker;
   broker.link(name, "open");
   const order: string[] = [];
   socket.on("news", (n: number) => order.push(`news ${n}`));
   socket.emit("ask", (answer: string) => order.push(answer));
   await settle();
-  const [request] = life.said("request");
+  const [request] = worker.frames("request");
   // In one frame, as a busy broker sends them.
   const seq = broker.session(name).next;
   const record = { session: name, time: 1 };
-  life.fake.port.say({
+  worker.fake.port.deliver({
     type: "batch",
     frames: [
       { type: "message", ...record, seq, event: "news", args: [1] },
@@ -223,29 +223,29 @@ test("acknowledgements keep their place among events", async () => {
   assert.deepEqual(order, ["news 1", "the answer", "news 2"]);
 });
 
-test("an event is finished when its asynchronous listeners are, and one that throws keeps nobody", async () => {
-  const { life, socket, name } = await made();
-  life.broker.link(name, "open");
+test("an event is finished with its asynchronous listeners, and an exception does not affect other listeners", async () => {
+  const { worker, socket, name } = await made();
+  worker.broker.link(name, "open");
   let end: () => void = () => undefined;
   const got: string[] = [];
   socket.on("slow", () => new Promise<void>((resolve) => (end = resolve)));
   socket.on("next", () => got.push("next"));
-  const slow = life.broker.append(name, { type: "message", time: 1, event: "slow", args: [] });
-  const next = life.broker.append(name, { type: "message", time: 1, event: "next", args: [] });
-  await life.clock.advance(100);
+  const slow = worker.broker.append(name, { type: "message", time: 1, event: "slow", args: [] });
+  const next = worker.broker.append(name, { type: "message", time: 1, event: "next", args: [] });
+  await worker.clock.advance(100);
   assert.deepEqual(got, ["next"], "nobody waits for the slow one");
-  assert.ok(!life.said("ack").some(({ seq }) => seq >= slow));
+  assert.ok(!worker.frames("ack").some(({ seq }) => seq >= slow));
   end();
-  await life.clock.advance(100);
-  assert.equal(life.said("ack").at(-1)?.seq, next);
+  await worker.clock.advance(100);
+  assert.equal(worker.frames("ack").at(-1)?.seq, next);
 });
 
 test("a function as `auth` is asked first, after a refusal only by connect(), and by itself once it has expired", async () => {
   let asked = 0;
-  const { life, socket, name } = await made({ auth: (take) => take({ token: ++asked }) });
-  const { broker } = life;
-  const told = listen(socket, "connect", "connect_error");
-  const given = () => life.said("authorize").map((frame) => (frame as { auth?: unknown }).auth);
+  const { worker, socket, name } = await made({ auth: (take) => take({ token: ++asked }) });
+  const { broker } = worker;
+  const reported = listen(socket, "connect", "connect_error");
+  const given = () => worker.frames("authorize").map((frame) => (frame as { auth?: unknown }).auth);
   broker.authNeeded(name, { why: "first" });
   await settle();
   assert.deepEqual(given(), [{ token: 1 }]);
@@ -253,7 +253,7 @@ test("a function as `auth` is asked first, after a refusal only by connect(), an
   broker.link(name, "unauthorized", no);
   broker.authNeeded(name, { why: "refused" });
   await settle();
-  assert.equal((told[0]?.[1] as Error | undefined)?.message, "not you");
+  assert.equal((reported[0]?.[1] as Error | undefined)?.message, "not you");
   assert.deepEqual([given().length, socket.active], [1, false]);
   socket.connect();
   await settle();
@@ -266,54 +266,54 @@ test("a function as `auth` is asked first, after a refusal only by connect(), an
   await settle();
   assert.deepEqual(given().length, 3, "an expired one is replaced unasked");
   assert.deepEqual(
-    told.map(([event]) => event),
+    reported.map(([event]) => event),
     ["connect_error", "connect"],
   );
 });
 
-test("a session that failed before this worker came is tried again; one that stands says `recovered`", async () => {
-  const life = worker();
-  const bridge = life.bridge;
+test("a session that failed before this worker started is retried; an open one sets `recovered`", async () => {
+  const worker = startWorker();
+  const bridge = worker.bridge;
   await bridge.open("a", "http://x", { protocol: "socket.io" });
   await bridge.open("b", "http://x", { protocol: "socket.io" });
-  life.broker.link("a", "failed", { error: error("closed-by-server") });
-  life.broker.link("b", "open");
+  worker.broker.link("a", "failed", { error: error("closed-by-server") });
+  worker.broker.link("b", "open");
   await settle();
-  const next = life.next();
+  const next = worker.next();
   const socket = (name: string) =>
     io("http://old.example", { forceNew: true, longwire: { bridge: next.bridge, name } });
-  const told = listen(socket("a"), "connect_error", "disconnect");
+  const reported = listen(socket("a"), "connect_error", "disconnect");
   const standing = socket("b");
   await settle();
   assert.deepEqual(
-    next.said("reconnect").map(({ session }) => session),
+    next.frames("reconnect").map(({ session }) => session),
     ["a"],
   );
-  assert.deepEqual(told, []);
+  assert.deepEqual(reported, []);
   assert.deepEqual([standing.connected, standing.recovered], [true, true]);
 });
 
-test("without a host there is a connect_error that says what to do, and connect() tries again", async () => {
-  hush();
-  const life = worker();
-  life.fake.deadly = "Specified native messaging host not found.";
-  const socket = io("http://nohost.example", { longwire: { bridge: life.bridge } });
-  const told = listen(socket, "connect_error");
-  await life.clock.advance(60_000);
-  assert.equal(told.length, 1);
-  assert.equal((told[0]?.[1] as { code?: string } | undefined)?.code, "host-not-found");
+test("without a host connect_error has the fix, and connect() retries", async () => {
+  muteConsole();
+  const worker = startWorker();
+  worker.fake.hostFailure = "Specified native messaging host not found.";
+  const socket = io("http://nohost.example", { longwire: { bridge: worker.bridge } });
+  const reported = listen(socket, "connect_error");
+  await worker.clock.advance(60_000);
+  assert.equal(reported.length, 1);
+  assert.equal((reported[0]?.[1] as { code?: string } | undefined)?.code, "host-not-found");
   assert.equal(socket.active, false);
-  life.fake.deadly = undefined;
+  worker.fake.hostFailure = undefined;
   socket.emit("kept");
   socket.connect();
-  await life.clock.advance(1000);
+  await worker.clock.advance(1000);
   assert.deepEqual(
-    life.said("send").map((frame) => (frame as { event?: string }).event),
+    worker.frames("send").map((frame) => (frame as { event?: string }).event),
     ["kept"],
   );
 });
 
-test("a listener added for once and for good goes once and stays", async () => {
+test("off() removes one of two registrations of the same listener", async () => {
   const { socket } = await made();
   let calls = 0;
   const count = () => {
@@ -328,17 +328,17 @@ test("a listener added for once and for good goes once and stays", async () => {
   assert.deepEqual([calls, socket.listeners("tick").length], [4, 1]);
 });
 
-test("losses are told where they are listened for", async () => {
-  const said = hush();
-  const { life, socket, name } = await made();
+test("gaps are emitted on the manager, or logged without a listener", async () => {
+  const sent = muteConsole();
+  const { worker, socket, name } = await made();
   const gap = { type: "gap", from: 1, to: 2, count: 2, reason: "overflow", exact: true } as const;
-  life.broker.append(name, { ...gap });
+  worker.broker.append(name, { ...gap });
   await settle();
-  assert.equal(said.length, 1);
-  const told = listen(socket.io, "gap");
-  life.broker.append(name, { ...gap });
+  assert.equal(sent.length, 1);
+  const reported = listen(socket.io, "gap");
+  worker.broker.append(name, { ...gap });
   await settle();
-  assert.equal((told[0]?.[1] as { count?: number } | undefined)?.count, 2);
+  assert.equal((reported[0]?.[1] as { count?: number } | undefined)?.count, 2);
 });
 
 test("bytes are marked and what looks like a mark is not taken for one", () => {

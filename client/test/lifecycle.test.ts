@@ -4,24 +4,24 @@ import { IDLE } from "../src/bridge.js";
 import { connect, cookieHeader, type LongwireError } from "../src/index.js";
 import { FakeClock, settle } from "../src/testing/fake-clock.js";
 import { FakeWorld } from "../src/testing/fake-world.js";
-import { hush, worker } from "./support/worker.js";
+import { muteConsole, startWorker } from "./support/worker.js";
 
 test("listeners are registered in the turn of connect()", () => {
-  const { fake } = worker();
+  const { fake } = startWorker();
   assert.equal(fake.onStartup.listeners.length, 1);
   assert.equal(fake.onUpdateAvailable.listeners.length, 1);
   assert.equal(fake.onAlarm.listeners.length, 1);
   assert.deepEqual(fake.alarms, [{ name: "longwire", periodInMinutes: 0.5 }]);
 });
 
-test("the profile's id is made once and kept; another storage has another", async () => {
-  const first = worker();
+test("the profile's id is created once and stored; another storage has another id", async () => {
+  const first = startWorker();
   await first.bridge.open("s", "ws://x");
   const second = first.next();
   await second.bridge.open("s", "ws://x");
-  const stranger = worker();
+  const stranger = startWorker();
   await stranger.bridge.open("s", "ws://x");
-  const profile = (life: typeof first) => life.said("hello")[0]?.profile;
+  const profile = (worker: typeof first) => worker.frames("hello")[0]?.profile;
   assert.equal(first.broker.hellos.length, 2);
   assert.equal(profile(second), (first.broker.hellos[0] as { profile?: string }).profile);
   assert.notEqual(profile(second), profile(stranger));
@@ -35,7 +35,7 @@ test("a private window is a profile of its own", async () => {
     clock: new FakeClock(),
   });
   await bridge.open("s", "ws://x");
-  const [hello] = fake.port.said;
+  const [hello] = fake.port.sent;
   assert(hello?.type === "hello");
   assert.match(hello.profile ?? "", /\.private$/);
 });
@@ -67,9 +67,9 @@ test("in split incognito mode the two workers share neither profile nor position
     fake.broker?.text("s", "a");
     await clock.advance(50);
     await open(true);
-    const [hello, attach] = fake.port.said;
+    const [hello, attach] = fake.port.sent;
     assert(hello?.type === "hello" && attach?.type === "open");
-    assert.notEqual(hello.profile, fake.ports[0]?.said.map((frame) => (frame as typeof hello).profile)[0]);
+    assert.notEqual(hello.profile, fake.ports[0]?.sent.map((frame) => (frame as typeof hello).profile)[0]);
     assert.equal(attach.resume, undefined);
     fake.broker?.text("s", "b");
     await clock.advance(50);
@@ -78,7 +78,7 @@ test("in split incognito mode the two workers share neither profile nor position
   }
 });
 
-test("when storage is full, the bridge goes on with an id in memory and says so once", async () => {
+test("when storage is full, the bridge continues with an id in memory and reports it once", async () => {
   for (const full of ["local", "session"] as const) {
     const fake = new FakeWorld();
     const clock = new FakeClock();
@@ -106,8 +106,8 @@ test("when storage is full, the bridge goes on with an id in memory and says so 
   }
 });
 
-test("after storage.local.clear() the same profile goes on, in this worker and in the next", async () => {
-  const first = worker();
+test("after storage.local.clear() the profile stays the same, in this worker and in the next", async () => {
+  const first = startWorker();
   await first.bridge.open("s", "ws://x");
   const id = first.fake.local.items.get("longwire:profile");
   first.fake.local.clear();
@@ -131,7 +131,7 @@ test("after storage.local.clear() the same profile goes on, in this worker and i
   assert.equal((third.broker.hellos.at(-1) as { profile?: string }).profile, id);
 });
 
-test("positions are kept in storage.session, and in storage.local where there is none", async () => {
+test("positions are stored in storage.session, or in storage.local without it", async () => {
   for (const quick of [true, false]) {
     const fake = new FakeWorld();
     const clock = new FakeClock();
@@ -149,7 +149,7 @@ test("positions are kept in storage.session, and in storage.local where there is
 });
 
 test("a browser start and an alarm open the port for the sessions there are", async () => {
-  const { fake, clock, bridge } = worker({ keepAlive: "alarms" });
+  const { fake, clock, bridge } = startWorker({ keepAlive: "alarms" });
   await bridge.open("s", "ws://x");
   await clock.advance(IDLE * 3);
   assert.equal(bridge.state, "resting");
@@ -166,7 +166,7 @@ test("a browser start and an alarm open the port for the sessions there are", as
 });
 
 test("with keepAlive: alarms the port rests when nothing happens, and what came is fetched", async () => {
-  const { fake, clock, broker, bridge } = worker({ keepAlive: "alarms" });
+  const { fake, clock, broker, bridge } = startWorker({ keepAlive: "alarms" });
   const session = await bridge.open("s", "ws://x");
   const seen: unknown[] = [];
   session.on("message", (m) => seen.push(m.text));
@@ -185,7 +185,7 @@ test("with keepAlive: alarms the port rests when nothing happens, and what came 
 });
 
 test("with keepAlive: alarms a send opens the port at once, and an unsettled one keeps it open", async () => {
-  const { fake, clock, broker, bridge } = worker({ keepAlive: "alarms" });
+  const { fake, clock, broker, bridge } = startWorker({ keepAlive: "alarms" });
   const session = await bridge.open("s", "ws://x");
   await clock.advance(IDLE * 3);
   assert.equal((await session.send("a")).outcome, "sent");
@@ -199,7 +199,7 @@ test("with keepAlive: alarms a send opens the port at once, and an unsettled one
 test("with keepAlive: alarms the port stays where no alarm would open it again", async () => {
   const popup = globalThis as { document?: unknown };
   popup.document = {};
-  const page = worker({ keepAlive: "alarms", client: "popup" });
+  const page = startWorker({ keepAlive: "alarms", client: "popup" });
   popup.document = undefined;
   const fake = new FakeWorld();
   const clock = new FakeClock();
@@ -215,17 +215,17 @@ test("with keepAlive: alarms the port stays where no alarm would open it again",
   }
 });
 
-test("without the permission for alarms a background says once what that costs", async () => {
-  const said = hush();
+test("without the permission for alarms a background warns once", async () => {
+  const sent = muteConsole();
   const { alarms: _none, ...api } = new FakeWorld().api();
   connect({ api });
   connect({ api, client: "other" });
-  assert.equal(said.length, 1);
-  assert.match(String(said[0]), /"alarms".*manifest\.json.*killed/);
+  assert.equal(sent.length, 1);
+  assert.match(String(sent[0]), /"alarms".*manifest\.json.*killed/);
 });
 
-test("a dedicated worker is no background: it registers nothing and is not told of alarms", () => {
-  const said = hush();
+test("a dedicated worker is not a background context: it registers no listeners and gets no warning", () => {
+  const sent = muteConsole();
   const scope = globalThis as { DedicatedWorkerGlobalScope?: unknown };
   scope.DedicatedWorkerGlobalScope = Object;
   try {
@@ -233,7 +233,7 @@ test("a dedicated worker is no background: it registers nothing and is not told 
     const { alarms: _none, ...api } = fake.api();
     connect({ api });
     assert.equal(fake.onUpdateAvailable.listeners.length, 0);
-    assert.deepEqual(said, []);
+    assert.deepEqual(sent, []);
   } finally {
     delete scope.DedicatedWorkerGlobalScope;
   }
@@ -263,14 +263,14 @@ test("a page that the manifest names as the background is one, and other pages a
 });
 
 test("with keepAlive: true the port stays", async () => {
-  const { clock, bridge } = worker();
+  const { clock, bridge } = startWorker();
   await bridge.open("s", "ws://x");
   await clock.advance(3_600_000);
   assert.equal(bridge.state, "ready");
 });
 
 test("an update waits for handlers, acknowledges, and reloads", async () => {
-  const { fake, clock, broker, bridge } = worker();
+  const { fake, clock, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   let free: (() => void) | undefined;
   const seen: unknown[] = [];
@@ -294,7 +294,7 @@ test("an update waits for handlers, acknowledges, and reloads", async () => {
 });
 
 test("an update waits until the broker has what was sent", async () => {
-  const { fake, clock, broker, bridge } = worker();
+  const { fake, clock, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   fake.port.die();
   void session.send("a");
@@ -307,7 +307,7 @@ test("an update waits until the broker has what was sent", async () => {
 });
 
 test("an update does not wait for ever, and not at all when that is left to the extension", async () => {
-  const stuck = worker();
+  const stuck = startWorker();
   const session = await stuck.bridge.open("s", "ws://x");
   session.on("message", () => new Promise(() => undefined));
   await settle();
@@ -315,7 +315,7 @@ test("an update does not wait for ever, and not at all when that is left to the 
   stuck.fake.onUpdateAvailable.fire({ version: "2" });
   await stuck.clock.advance(5000);
   assert.equal(stuck.fake.reloads, 1);
-  const own = worker({ updates: false });
+  const own = startWorker({ updates: false });
   await own.bridge.open("s", "ws://x");
   own.fake.onUpdateAvailable.fire({ version: "2" });
   await own.clock.advance(60_000);

@@ -6,14 +6,14 @@ import { LongwireSocket } from "../src/index.js";
 import { settle } from "../src/testing/fake-clock.js";
 import type { LinkState, WireError } from "../src/wire.js";
 import "./support/close-event.js";
-import { hush, worker } from "./support/worker.js";
+import { muteConsole, startWorker } from "./support/worker.js";
 
 const refused: WireError = { code: "refused", message: "127.0.0.1:9 refused the connection", retry: "later" };
 const down = { error: refused, retryIn: 2000 };
 
 test("an outage is warned of once, and the next one again", async () => {
-  const said = hush();
-  const { broker, bridge } = worker();
+  const sent = muteConsole();
+  const { broker, bridge } = startWorker();
   await bridge.open("s", "ws://user:pw@127.0.0.1:9/live?token=secret");
   for (const _ of [1, 2]) {
     for (const _again of [1, 2, 3]) broker.link("s", "waiting", down);
@@ -21,12 +21,12 @@ test("an outage is warned of once, and the next one again", async () => {
     broker.link("s", "open");
   }
   await settle();
-  assert.deepEqual(said, [
+  assert.deepEqual(sent, [
     [
       'longwire: session "s" has no connection to ws://127.0.0.1:9/live: 127.0.0.1:9 refused the connection (refused). ' +
         "Next attempt in 2 s. Run: longwire doctor --url ws://127.0.0.1:9/live",
     ],
-    said[0],
+    sent[0],
   ]);
 });
 
@@ -59,20 +59,20 @@ const ends: [state: LinkState, error: WireError | undefined, status: number | un
 ];
 
 for (const [state, error, status, text] of ends) {
-  test(`what ends in ${state} with ${error?.code} says what to do`, async () => {
-    const said = hush();
-    const { broker, bridge } = worker();
+  test(`a link that ends in ${state} with ${error?.code} logs the fix`, async () => {
+    const sent = muteConsole();
+    const { broker, bridge } = startWorker();
     await bridge.open("s", "ws://x");
     broker.link("s", state, { error, status });
     await settle();
-    assert.equal(said.length, 1);
-    assert.match(String(said[0]), text);
+    assert.equal(sent.length, 1);
+    assert.match(String(sent[0]), text);
   });
 }
 
 test("who listens is not warned, also when the listener is added as soon as the session is there", async () => {
-  const said = hush();
-  const { broker, bridge } = worker();
+  const sent = muteConsole();
+  const { broker, bridge } = startWorker();
   const opening = bridge.open("s", "ws://x");
   const states: unknown[] = [];
   const listening = (async () => {
@@ -85,26 +85,26 @@ test("who listens is not warned, also when the listener is added as soon as the 
   await settle();
   broker.link("s", "waiting", down);
   await settle();
-  assert.deepEqual(said, []);
+  assert.deepEqual(sent, []);
   assert.equal(states.at(-1), "waiting");
 });
 
 test("who gives credentials is not warned that they are wanted", async () => {
-  const said = hush();
-  const { broker, bridge } = worker();
+  const sent = muteConsole();
+  const { broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x", { auth: "provider" });
   session.onAuth(() => ({}));
   broker.link("s", "unauthorized");
   await settle();
-  assert.deepEqual(said, []);
+  assert.deepEqual(sent, []);
   broker.link("s", "failed", { error: { code: "http-status", message: "401 again", retry: "auth" } });
   await settle();
-  assert.equal(said.length, 1);
+  assert.equal(sent.length, 1);
 });
 
 test("a link that was down before this worker came is warned of, too", async () => {
-  const said = hush();
-  const first = worker();
+  const sent = muteConsole();
+  const first = startWorker();
   await first.bridge.open("s", "ws://x");
   first.broker.link("s", "waiting", down);
   await settle();
@@ -112,16 +112,16 @@ test("a link that was down before this worker came is warned of, too", async () 
   first.broker.session("s").acked.set("main", 0);
   await bridge.open("s", "ws://x");
   await settle();
-  assert.equal(said.length, 2);
+  assert.equal(sent.length, 2);
 });
 
 test("a socket's failure is on the console, as a browser's own is", async () => {
-  const said = hush();
-  const { broker, bridge } = worker();
+  const sent = muteConsole();
+  const { broker, bridge } = startWorker();
   const socket = new LongwireSocket("ws://x", [], { bridge });
   await settle();
   broker.link((await socket.session).name, "waiting", down);
   await settle();
-  assert.equal(said.length, 1);
-  assert.match(String(said[0]), /refused the connection/);
+  assert.equal(sent.length, 1);
+  assert.match(String(sent[0]), /refused the connection/);
 });

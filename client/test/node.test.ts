@@ -44,7 +44,7 @@ process.stdin.on("data", (chunk) => {
 
 const posix = { skip: process.platform === "win32" && "scripts are no programs on Windows" };
 
-test("frames go to the host and come back, whatever their size", posix, async (t) => {
+test("frames of any size reach the host and are received back", posix, async (t) => {
   const port = new ChildPort(echoHost(scratch(t)), "app://com.example.test");
   t.after(() => port.disconnect());
   const answers: unknown[] = [];
@@ -111,7 +111,7 @@ test("positions survive in a file that only this user may read", async (t) => {
   assert.deepEqual(await again.get("c"), {});
 });
 
-test("a missing host is told with the command for apps, and a bad id at once", async (t) => {
+test("the error for a missing host has the command for apps; a bad id throws at once", async (t) => {
   const folder = scratch(t);
   mkdirSync(join(folder, "state"), { recursive: true });
   process.env.LONGWIRE_HOME = folder;
@@ -123,5 +123,5 @@ test("a missing host is told with the command for apps, and a bad id at once", a
     assert.equal(error.fix, "longwire install --app com.example.test");
     return true;
   });
-  await bridge.rest();
+  await bridge.disconnect();
 });

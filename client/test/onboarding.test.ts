@@ -19,7 +19,7 @@ async function show(t: TestContext, browser: FakeBrowser, options: OnboardingOpt
   };
 }
 
-test("a missing host: what to do, and live word when it is installed", async (t) => {
+test("a missing host: the steps to install it, and an update when it is installed", async (t) => {
   const browser = new FakeBrowser();
   t.after(browser.install());
   browser.removeHost();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Joiner, SLICE, split } from "../src/parts.js";
 import { settle } from "../src/testing/fake-clock.js";
-import { worker } from "./support/worker.js";
+import { startWorker } from "./support/worker.js";
 
 test("what is split is joined again, and no surrogate pair is cut", () => {
   const frame = { type: "message", text: "a😀".repeat(50) };
@@ -33,8 +33,8 @@ test("a frame whose parts do not follow each other is dropped, others are not", 
   assert.equal(joiner.take({ ...a2, index: 3 }), undefined);
 });
 
-test("a large message goes out in parts and comes in from parts", async () => {
-  const { fake, broker, bridge } = worker();
+test("a large message is sent and received in parts", async () => {
+  const { fake, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   const big = "é".repeat(2_000_000);
   const seen: unknown[] = [];
@@ -43,7 +43,7 @@ test("a large message goes out in parts and comes in from parts", async () => {
   assert.equal((broker.session("s").server[0] as { text?: string }).text, big);
   for (const posted of fake.port.posted) assert(Buffer.byteLength(JSON.stringify(posted)) < 1024 * 1024);
   const message = { type: "message", session: "s", seq: 2, time: 1, text: big };
-  for (const part of split(JSON.stringify(message), "h1")) fake.port.say(part);
+  for (const part of split(JSON.stringify(message), "h1")) fake.port.deliver(part);
   await settle();
   assert.deepEqual(seen, [big]);
 });

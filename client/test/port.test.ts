@@ -6,10 +6,10 @@ import { GREETING_TIMEOUT, MAX_SHORT_LIVES } from "../src/port.js";
 import { FakeClock, settle } from "../src/testing/fake-clock.js";
 import { FakeWorld } from "../src/testing/fake-world.js";
 import "./support/close-event.js";
-import { hush, watch, worker } from "./support/worker.js";
+import { muteConsole, startWorker, watch } from "./support/worker.js";
 
-test("listeners are there in the turn of connectNative, and hello is the first word", async () => {
-  const { fake, bridge, broker } = worker({ client: "popup", needs: ["disk"] });
+test("listeners are added in the turn of connectNative, and hello is the first frame", async () => {
+  const { fake, bridge, broker } = startWorker({ client: "popup", needs: ["disk"] });
   let listening = [0, 0];
   const connectNative = fake.connect.bind(fake);
   fake.connect = (host) => {
@@ -32,11 +32,11 @@ test("listeners are there in the turn of connectNative, and hello is the first w
   });
   assert.equal(typeof profile, "string");
   assert.equal(typeof instance, "string");
-  assert.equal(fake.port.said[0]?.type, "hello");
+  assert.equal(fake.port.sent[0]?.type, "hello");
 });
 
 test("no port is opened before there is a session", async () => {
-  const { fake, clock } = worker();
+  const { fake, clock } = startWorker();
   await clock.advance(10_000);
   assert.equal(fake.ports.length, 0);
 });
@@ -48,9 +48,9 @@ test("the same host, client and profile give the same bridge", () => {
   assert.notEqual(connect({ api }), connect({ api, client: "popup" }));
 });
 
-test("a dead port is followed by another after a while that chance decides", async () => {
+test("a lost port is replaced by another after a random delay", async () => {
   for (const chance of [0, 0.5, 0.999]) {
-    const { fake, clock, bridge } = worker();
+    const { fake, clock, bridge } = startWorker();
     await bridge.open("s", "ws://x");
     await clock.advance(5000);
     clock.chance = chance;
@@ -64,10 +64,10 @@ test("a dead port is followed by another after a while that chance decides", asy
   }
 });
 
-test("three hosts in a row that die within two seconds are the last, and the error says why", async () => {
-  hush();
-  const { fake, clock, bridge } = worker({ listening: false });
-  fake.deadly = "Native host has exited.";
+test("after three hosts in a row exit within two seconds no other is started, and the error has the reason", async () => {
+  muteConsole();
+  const { fake, clock, bridge } = startWorker({ listening: false });
+  fake.hostFailure = "Native host has exited.";
   const states: string[] = [];
   bridge.on("state", (state) => states.push(state));
   const opening = watch(bridge.open("s", "ws://x"));
@@ -80,14 +80,14 @@ test("three hosts in a row that die within two seconds are the last, and the err
   assert.equal(error.doctor, "longwire doctor");
   assert.deepEqual(states, ["connecting", "waiting", "connecting", "waiting", "connecting", "failed"]);
   // Asking again tries again.
-  fake.deadly = undefined;
+  fake.hostFailure = undefined;
   assert.equal((await bridge.open("s", "ws://x")).state, "connecting");
 });
 
-test("hosts that live longer than two seconds are replaced for ever", async () => {
-  const { fake, clock, bridge } = worker();
+test("hosts that run longer than two seconds are always replaced", async () => {
+  const { fake, clock, bridge } = startWorker();
   await bridge.open("s", "ws://x");
-  for (let life = 0; life < 10; life += 1) {
+  for (let worker = 0; worker < 10; worker += 1) {
     await clock.advance(3000);
     fake.port.die("Error when communicating with the native messaging host.");
   }
@@ -95,15 +95,15 @@ test("hosts that live longer than two seconds are replaced for ever", async () =
   assert.equal(bridge.state, "ready");
 });
 
-for (const [said, code] of [
+for (const [sent, code] of [
   ["Specified native messaging host not found.", "host-not-found"],
   ["Access to the specified native messaging host is forbidden.", "host-forbidden"],
   ["Access to the native messaging host was disabled by the system administrator.", "host-blocked"],
 ] as const) {
-  test(`without a host open() rejects and says why: ${code}`, async () => {
-    hush();
-    const { fake, clock, bridge } = worker({ listening: false });
-    fake.deadly = said;
+  test(`without a host open() rejects with the reason: ${code}`, async () => {
+    muteConsole();
+    const { fake, clock, bridge } = startWorker({ listening: false });
+    fake.hostFailure = sent;
     const opening = watch(bridge.open("s", "ws://x"));
     await clock.advance(60_000);
     assert.equal(fake.ports.length, 1);
@@ -111,10 +111,10 @@ for (const [said, code] of [
   });
 }
 
-test("without a host a listener on the bridge is told once, and open() waits until there is one", async () => {
-  const said = hush();
-  const { fake, clock, bridge } = worker();
-  fake.deadly = "Specified native messaging host not found.";
+test("without a host `error` fires once on the bridge, and open() waits until there is one", async () => {
+  const sent = muteConsole();
+  const { fake, clock, bridge } = startWorker();
+  fake.hostFailure = "Specified native messaging host not found.";
   const errors: string[] = [];
   const states: string[] = [];
   let installed = 0;
@@ -127,26 +127,26 @@ test("without a host a listener on the bridge is told once, and open() waits unt
   await clock.advance(600_000);
   assert.equal(opening.done, false);
   assert.deepEqual([errors, states, installed], [["host-not-found"], ["connecting", "failed"], 0]);
-  fake.deadly = undefined;
+  fake.hostFailure = undefined;
   await clock.advance(30_000);
   assert.equal(opening.value?.state, "connecting");
   assert.deepEqual([errors, states, installed], [["host-not-found"], ["connecting", "failed", "ready"], 1]);
   // The next time the host is missing is another outage.
-  fake.deadly = "Specified native messaging host not found.";
+  fake.hostFailure = "Specified native messaging host not found.";
   fake.port.die();
   await clock.advance(60_000);
   assert.deepEqual(errors.slice(1), ["host-exited", "host-not-found"]);
-  assert.deepEqual(said, []);
+  assert.deepEqual(sent, []);
 });
 
-test("an alarm looks for a missing host, too, and opens no port that nobody wants", async () => {
-  const { fake, bridge } = worker();
+test("an alarm also looks for a missing host, and opens no port that is not needed", async () => {
+  const { fake, bridge } = startWorker();
   const idle = connect({ api: fake.api(), clock: new FakeClock(), client: "idle" });
-  fake.deadly = "Access to the specified native messaging host is forbidden.";
+  fake.hostFailure = "Access to the specified native messaging host is forbidden.";
   void bridge.open("s", "ws://x");
   await settle();
   assert.equal(bridge.state, "failed");
-  fake.deadly = undefined;
+  fake.hostFailure = undefined;
   fake.onAlarm.fire({ name: "longwire" });
   await settle();
   assert.equal(bridge.state, "ready");
@@ -154,14 +154,14 @@ test("an alarm looks for a missing host, too, and opens no port that nobody want
 });
 
 test("after a rejected open() the host is looked for only for those who want to know that it is there", async () => {
-  hush();
+  muteConsole();
   for (const asked of [true, false]) {
-    const { fake, clock, bridge } = worker({ listening: false });
-    fake.deadly = "Specified native messaging host not found.";
+    const { fake, clock, bridge } = startWorker({ listening: false });
+    fake.hostFailure = "Specified native messaging host not found.";
     const found: string[] = [];
     if (asked) bridge.on("installed", ({ version }) => found.push(version));
     await assert.rejects(bridge.open("s", "ws://x"), { code: "host-not-found" });
-    fake.deadly = undefined;
+    fake.hostFailure = undefined;
     await clock.advance(30_000);
     assert.deepEqual(found, asked ? ["0.1.0"] : []);
     assert.equal(fake.ports.length, asked ? 2 : 1);
@@ -169,37 +169,39 @@ test("after a rejected open() the host is looked for only for those who want to 
 });
 
 test("waitForHost decides for one session whether it waits for a host", async () => {
-  hush();
-  const heard = worker();
-  heard.fake.deadly = "Specified native messaging host not found.";
-  await assert.rejects(heard.bridge.open("s", "ws://x", { waitForHost: false }), { code: "host-not-found" });
-  const { fake, clock, bridge } = worker({ listening: false });
-  fake.deadly = "Specified native messaging host not found.";
+  muteConsole();
+  const listening = startWorker();
+  listening.fake.hostFailure = "Specified native messaging host not found.";
+  await assert.rejects(listening.bridge.open("s", "ws://x", { waitForHost: false }), {
+    code: "host-not-found",
+  });
+  const { fake, clock, bridge } = startWorker({ listening: false });
+  fake.hostFailure = "Specified native messaging host not found.";
   const opening = bridge.open("s", "ws://x", { waitForHost: true });
   await settle();
-  fake.deadly = undefined;
+  fake.hostFailure = undefined;
   await clock.advance(30_000);
   assert.equal((await opening).name, "s");
-  const [open] = fake.port.said.filter(({ type }) => type === "open");
+  const [open] = fake.port.sent.filter(({ type }) => type === "open");
   assert.deepEqual(Object.keys(open ?? {}).sort(), ["id", "session", "type", "url"]);
 });
 
 test("one failure is printed once: by who rejects with it, or by the bridge", async () => {
-  const said = hush();
-  const { fake, bridge } = worker({ listening: false });
-  fake.deadly = "Specified native messaging host not found.";
+  const sent = muteConsole();
+  const { fake, bridge } = startWorker({ listening: false });
+  fake.hostFailure = "Specified native messaging host not found.";
   const socket = new LongwireSocket("ws://x", [], { bridge });
   await new Promise((resolve) => {
     socket.onclose = resolve;
   });
   await settle();
-  assert.equal(said.length, 1);
-  assert.match(String((said[0] as unknown[])[1]), /not installed/);
+  assert.equal(sent.length, 1);
+  assert.match(String((sent[0] as unknown[])[1]), /not installed/);
 });
 
-test("Firefox tells the reason on the port", async () => {
-  hush();
-  const { fake, clock, bridge } = worker({ listening: false });
+test("Firefox reports the reason on the port", async () => {
+  muteConsole();
+  const { fake, clock, bridge } = startWorker({ listening: false });
   fake.broker = undefined;
   const opening = watch(bridge.open("s", "ws://x"));
   await settle();
@@ -208,7 +210,7 @@ test("Firefox tells the reason on the port", async () => {
   assert.equal((opening.error as LongwireError).code, "host-not-found");
 });
 
-test("a content script is told that it may not connect, whatever storage it has", async () => {
+test("a content script gets permission-missing, with or without storage", async () => {
   const fake = new FakeWorld();
   fake.permitted = false;
   fake.session.get = async () => {
@@ -224,7 +226,7 @@ test("a content script is told that it may not connect, whatever storage it has"
   }
 });
 
-test("without the permission the error says what to add", async () => {
+test("without the permission the error names what to add to the manifest", async () => {
   const fake = new FakeWorld();
   fake.permitted = false;
   const bridge = connect({ api: fake.api(), clock: new FakeClock() });
@@ -237,12 +239,12 @@ test("without the permission the error says what to add", async () => {
 });
 
 test("a host that does not answer is given up; `host starting` buys time", async () => {
-  hush();
-  const { fake, clock, broker, bridge } = worker();
+  muteConsole();
+  const { fake, clock, broker, bridge } = startWorker();
   broker.silent = true;
   void bridge.open("s", "ws://x");
   await clock.advance(GREETING_TIMEOUT - 1);
-  fake.port.say({ type: "host", state: "starting" });
+  fake.port.deliver({ type: "host", state: "starting" });
   await clock.advance(GREETING_TIMEOUT - 1);
   assert.equal(fake.ports.length, 1);
   broker.silent = false;
@@ -251,13 +253,13 @@ test("a host that does not answer is given up; `host starting` buys time", async
   assert.equal(bridge.state, "ready");
 });
 
-test("`host failed` tells those who wait for a first answer, and the port is tried again for the others", async () => {
-  hush();
-  const { fake, clock, bridge } = worker({ listening: false });
+test("`host failed` rejects calls that wait for a first answer; for other sessions the port is opened again", async () => {
+  muteConsole();
+  const { fake, clock, bridge } = startWorker({ listening: false });
   await bridge.open("old", "ws://x");
-  fake.port.say({ type: "host", state: "lost", code: "broker-lost" });
+  fake.port.deliver({ type: "host", state: "lost", code: "broker-lost" });
   const opening = watch(bridge.open("new", "ws://x"));
-  fake.port.say({
+  fake.port.deliver({
     type: "host",
     state: "failed",
     code: "broker-unreachable",
@@ -273,17 +275,17 @@ test("`host failed` tells those who wait for a first answer, and the port is tri
   );
 });
 
-test("a greeting that is refused for good is not said again", async () => {
-  hush();
-  const { fake, clock, broker, bridge } = worker({ needs: ["teleport"] });
+test("a hello that is refused permanently is not sent again", async () => {
+  muteConsole();
+  const { fake, clock, broker, bridge } = startWorker({ needs: ["teleport"] });
   broker.refuse.set("hello", { code: "unsupported", message: "no teleport", retry: "no" });
   await assert.rejects(bridge.open("s", "ws://x"), { code: "unsupported" });
   await clock.advance(60_000);
   assert.equal(fake.ports.length, 1);
 });
 
-test("status and ping are answered, also over a dead port", async () => {
-  const { fake, clock, broker, bridge } = worker();
+test("status and ping are answered, also after a lost port", async () => {
+  const { fake, clock, broker, bridge } = startWorker();
   assert.deepEqual((await bridge.status()).sessions, []);
   assert.equal(await bridge.ping(), 0);
   broker.silent = true;
@@ -296,15 +298,15 @@ test("status and ping are answered, also over a dead port", async () => {
 });
 
 test("unknown frames and nonsense are ignored", async () => {
-  const { fake, broker, bridge } = worker();
+  const { fake, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   const seen: unknown[] = [];
   session.on("message", (m) => seen.push(m.text));
   await settle();
   for (const frame of [null, 42, "x", {}, { type: 7 }, { type: "news", session: "s" }, { type: "batch" }]) {
-    fake.port.say(frame);
+    fake.port.deliver(frame);
   }
-  fake.port.say({ type: "message", session: "unknown", seq: 9, time: 1, text: "x" });
+  fake.port.deliver({ type: "message", session: "unknown", seq: 9, time: 1, text: "x" });
   broker.text("s", "still here");
   assert.deepEqual(seen, ["still here"]);
 });

@@ -77,18 +77,18 @@ test("useMessages keeps the last ones, and a component that renders again loses 
 
 test("useEvent and useSessionEvent call the newest handler", async () => {
   const browser = new FakeBrowser();
-  const heard: unknown[] = [];
+  const received: unknown[] = [];
   const Page: FunctionComponent = () => {
     const { session } = useSession("s", { url: "https://x", protocol: "socket.io" });
-    useEvent(session, "progress", (message) => void heard.push(message.args));
-    useSessionEvent(session, "gap", (gap) => heard.push(gap.count));
+    useEvent(session, "progress", (message) => void received.push(message.args));
+    useSessionEvent(session, "gap", (gap) => received.push(gap.count));
     return null;
   };
   const page = await render(browser, Page);
   browser.server("s").emit("progress", 50);
   browser.server("s").gap(2);
   await act(() => browser.advance(100));
-  assert.deepEqual(heard, [[50], 2]);
+  assert.deepEqual(received, [[50], 2]);
   await page.unmount();
 });
 

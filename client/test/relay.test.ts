@@ -6,7 +6,7 @@ import { connect as connectPage, type PageBridge, type PageSession } from "../sr
 import { type Bridge, type GapEvent, LongwireError, type SendOutcome } from "../src/index.js";
 import { type RelayOptions, relay } from "../src/relay/index.js";
 import { FakeBrowser, type FakePage } from "../src/testing/index.js";
-import { hush, watch } from "./support/worker.js";
+import { muteConsole, watch } from "./support/worker.js";
 
 /** A worker that has session `s` open and relays it, as it starts. */
 async function startWorker(browser: FakeBrowser, more: Partial<RelayOptions> = {}): Promise<Bridge> {
@@ -32,7 +32,7 @@ function texts(session: PageSession): unknown[] {
   return seen;
 }
 
-test("two pages each get every message, say something, and are not superseded", async () => {
+test("two pages each receive every message, send messages, and are not superseded", async () => {
   const browser = new FakeBrowser();
   await startWorker(browser);
   const server = browser.server("s");
@@ -61,7 +61,7 @@ test("two pages each get every message, say something, and are not superseded", 
   assert.deepEqual(ends, []);
 });
 
-test("a slow page holds a small window of messages, and slows nobody else down", async () => {
+test("a slow page has a small window of messages, and does not slow down other pages", async () => {
   const browser = new FakeBrowser();
   await startWorker(browser);
   const server = browser.server("s");
@@ -90,7 +90,7 @@ test("a slow page holds a small window of messages, and slows nobody else down",
   );
 });
 
-test("after the worker's death a page goes on: nothing twice, nothing lost, nothing sent twice", async () => {
+test("a page continues after the worker stops: no message is delivered twice, lost or sent twice", async () => {
   const browser = new FakeBrowser();
   await startWorker(browser);
   const server = browser.server("s");
@@ -132,14 +132,14 @@ test("a handler in a page that throws is called again", async () => {
     seen.push([text, redelivered]);
     if (fail) throw new Error("not now");
   });
-  const said = hush();
+  const sent = muteConsole();
   browser.server("s").send("one");
   await browser.advance(60);
   fail = false;
   await browser.advance(5000);
   assert.deepEqual(seen.at(0), ["one", false]);
   assert.deepEqual(seen.at(-1), ["one", true]);
-  assert(said.length > 0);
+  assert(sent.length > 0);
 });
 
 test("gaps, states, `from` and leaving", async () => {
@@ -224,7 +224,7 @@ test("a closed page leaves no client, port or stored position behind", async () 
   assert.equal(browser.openPorts, before);
 });
 
-test("a page hears that the host is missing and waits for it", async () => {
+test("a page gets the error for a missing host and waits for it", async () => {
   const browser = new FakeBrowser();
   browser.removeHost();
   const worker = browser.connect();
@@ -242,7 +242,7 @@ test("a page hears that the host is missing and waits for it", async () => {
   assert(opening.value);
 });
 
-test("a page whose extension is gone, and one whose worker relays nothing, are told so", async () => {
+test("a page gets an error when its extension is removed, or when its worker does not call relay", async () => {
   const browser = new FakeBrowser();
   browser.connect();
   const lonely = connectPage({ api: browser.openPage().api });

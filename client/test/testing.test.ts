@@ -22,7 +22,7 @@ test("a scripted server answers messages and requests", async () => {
   assert.deepEqual(server.received, ["hello", { id: 1 }]);
 });
 
-test("what a killed worker had not finished comes to the next one", async () => {
+test("messages that a stopped worker has not finished are delivered to the next one", async () => {
   const browser = new FakeBrowser();
   const first = await browser.connect().open("s", "wss://x");
   first.on("message", () => new Promise(() => undefined));
@@ -37,7 +37,7 @@ test("what a killed worker had not finished comes to the next one", async () => 
   assert.deepEqual(seen, ["one", "two"]);
 });
 
-test("what is sent while the link is down waits for it, and subscriptions are said again", async () => {
+test("messages sent while the link is down wait for it, and subscriptions are sent again", async () => {
   const browser = new FakeBrowser();
   const session = await browser.connect().open("s", "wss://x");
   const server = browser.server("s");
@@ -91,7 +91,7 @@ test("the extension's own connect() finds an installed browser, and nothing is l
   assert.equal("chrome" in globalThis, false);
 });
 
-test("a dead host and a replaced broker", async () => {
+test("a host that exits and a replaced broker", async () => {
   const browser = new FakeBrowser();
   const bridge = browser.connect();
   bridge.on("error", () => undefined);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type AnyLongwireError, LongwireError, type Received, type StandardSchema } from "../src/index.js";
 import { settle } from "../src/testing/fake-clock.js";
-import { hush, type Worker, worker } from "./support/worker.js";
+import { muteConsole, startWorker, type Worker } from "./support/worker.js";
 
 interface Tick {
   n: number;
@@ -29,7 +29,7 @@ function ticks(wait?: Promise<void>): StandardSchema<Tick> {
 
 /** A session with a hundred messages that another client has seen, and one of `client` with its position. */
 async function history(): Promise<Worker> {
-  const main = worker();
+  const main = startWorker();
   await main.bridge.open("s", "ws://x");
   for (let at = 1; at <= 100; at += 1) main.broker.text("s", `${at}`);
   return main;
@@ -42,7 +42,7 @@ for (const [from, old] of [
 ] as const) {
   test(`from: "${from}" decides what a page gets of what was before`, async () => {
     const main = await history();
-    const popup = worker({ client: "popup" }, main.fake, main.clock);
+    const popup = startWorker({ client: "popup" }, main.fake, main.clock);
     const session = await popup.bridge.open("s", { from });
     const seen: unknown[] = [];
     const gaps: unknown[] = [];
@@ -53,7 +53,7 @@ for (const [from, old] of [
     await popup.clock.advance(100);
     assert.deepEqual(seen, [...old, "new"]);
     assert.deepEqual(gaps, []);
-    assert.equal(popup.said("open")[0]?.options, undefined);
+    assert.equal(popup.frames("open")[0]?.options, undefined);
     assert.equal(main.broker.session("s").acked.get("popup"), 101);
     // On another port it goes on where it was.
     popup.fake.port.die();
@@ -66,7 +66,7 @@ for (const [from, old] of [
 
 test("from: now holds for a client that was here before, too", async () => {
   const main = await history();
-  const first = worker({ client: "popup" }, main.fake, main.clock);
+  const first = startWorker({ client: "popup" }, main.fake, main.clock);
   await first.bridge.open("s", { from: "start" });
   await settle();
   const second = first.next();
@@ -79,8 +79,8 @@ test("from: now holds for a client that was here before, too", async () => {
   assert.deepEqual(seen, ["new"]);
 });
 
-test("a schema types what comes, and its value is the message's json", async () => {
-  const { broker, bridge } = worker();
+test("a schema gives messages their type, and its value is the message's json", async () => {
+  const { broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x", { format: "json", schema: ticks() });
   const seen: number[] = [];
   session.on("message", ({ json }) => seen.push(json.n));
@@ -89,8 +89,8 @@ test("a schema types what comes, and its value is the message's json", async () 
   assert.deepEqual(seen, [10]);
 });
 
-test("what a schema refuses is told with its place and its message, and is acknowledged by who is told", async () => {
-  const { clock, broker, bridge } = worker();
+test("`invalid` has the path and text of each issue, and its callback acknowledges the message", async () => {
+  const { clock, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x", { format: "json", schema: ticks() });
   const seen: unknown[] = [];
   session.on("message", ({ json }) => seen.push(json));
@@ -115,19 +115,19 @@ test("what a schema refuses is told with its place and its message, and is ackno
 });
 
 test("without a listener for it a message that the schema refuses is not thrown away", async () => {
-  hush();
-  const { clock, broker, bridge } = worker();
+  muteConsole();
+  const { clock, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x", { format: "json", schema: ticks() });
   const seen: unknown[] = [];
-  const told: [AnyLongwireError, Received | undefined][] = [];
+  const reported: [AnyLongwireError, Received | undefined][] = [];
   session.on("message", ({ json }) => seen.push(json.n));
-  session.on("error", (error, message) => told.push([error, message]));
+  session.on("error", (error, message) => reported.push([error, message]));
   await settle();
   broker.append("s", { type: "message", time: 1, json: "no" });
   broker.append("s", { type: "message", time: 1, json: { n: 2 } });
   await clock.advance(100);
-  assert.deepEqual([seen, told.length, broker.session("s").acked.get("main")], [[], 1, 0]);
-  const [[error, message]] = told as [[AnyLongwireError, Received]];
+  assert.deepEqual([seen, reported.length, broker.session("s").acked.get("main")], [[], 1, 0]);
+  const [[error, message]] = reported as [[AnyLongwireError, Received]];
   if (error.code !== "invalid-message") assert.fail(error.code);
   assert.equal(error.detail.message, message);
   message.done();
@@ -135,8 +135,8 @@ test("without a listener for it a message that the schema refuses is not thrown 
   assert.deepEqual([seen, broker.session("s").acked.get("main")], [[20], 2]);
 });
 
-test("a loop throws what the schema refuses, and goes on when it is done", async () => {
-  const { broker, bridge } = worker();
+test("a loop throws for a rejected message, and continues after done()", async () => {
+  const { broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x", { format: "json", schema: ticks() });
   broker.append("s", { type: "message", time: 1, json: null });
   broker.append("s", { type: "message", time: 1, json: { n: 3 } });
@@ -151,7 +151,7 @@ test("a loop throws what the schema refuses, and goes on when it is done", async
 });
 
 test("a schema that takes its time changes no order", async () => {
-  const { broker, bridge } = worker();
+  const { broker, bridge } = startWorker();
   let free: (() => void) | undefined;
   const wait = new Promise<void>((resolve) => {
     free = resolve;
@@ -171,8 +171,8 @@ test("a schema that takes its time changes no order", async () => {
   assert.deepEqual(seen, [10, "gap 7", 20]);
 });
 
-test("types: what comes and what goes out", async () => {
-  const { bridge } = worker();
+test("types of received and sent data", async () => {
+  const { bridge } = startWorker();
   const session = await bridge.open<Tick, { op: "start"; job: number }>("s", "ws://x", { format: "json" });
   session.on("message", ({ json }) => {
     const n: number = json.n;

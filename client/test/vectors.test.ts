@@ -7,7 +7,7 @@ import { split } from "../src/parts.js";
 import { settle } from "../src/testing/fake-clock.js";
 import type { ToBroker } from "../src/wire.js";
 import { type Direction, errorCodes, faults, gapReasons, types } from "./support/schema.js";
-import { worker } from "./support/worker.js";
+import { startWorker } from "./support/worker.js";
 
 interface Vector {
   name: string;
@@ -29,7 +29,7 @@ function vectors(): Vector[] {
     .filter(({ direction }) => direction === "to-broker" || direction === "to-extension");
 }
 
-test("every vector is as the types say", () => {
+test("every vector matches the types", () => {
   // Some say on purpose what nobody knows.
   const [strange, known] = [true, false].map((is) =>
     vectors().filter(({ name }) => name.startsWith("unknown") === is),
@@ -53,28 +53,28 @@ test("every type has a vector", () => {
   }
 });
 
-test("what the SDK says is as the types say", async () => {
-  const life = worker({ needs: ["disk"] });
-  const session = await life.bridge.open("s", "ws://x", { auth: "provider", conflict: "keep" });
+test("the SDK's frames match the types", async () => {
+  const worker = startWorker({ needs: ["disk"] });
+  const session = await worker.bridge.open("s", "ws://x", { auth: "provider", conflict: "keep" });
   session.on("message", () => undefined);
   session.subscribe("k", { send: ["a", { b: 1 }], undo: [new Uint8Array(2)], confirm: { "/a": 1 } })();
   session.onAuth(() => ({ headers: { a: "b" } }));
-  life.broker.authNeeded("s");
+  worker.broker.authNeeded("s");
   void session.request("x", { match: { jsonrpc: true }, timeout: 5 }).catch(() => 0);
   await settle();
-  life.broker.text("s", "m");
-  await life.clock.advance(50);
+  worker.broker.text("s", "m");
+  await worker.clock.advance(50);
   await session.send("x", { ttl: 5, volatile: true, ifLost: "resend", confirm: { out: "/id", in: "/id" } });
   await session.send("x", { confirm: { ack: true }, lane: 0 });
   await session.window(1, 2);
   await session.reconnect();
-  await life.bridge.status();
-  await life.bridge.ping();
+  await worker.bridge.status();
+  await worker.bridge.ping();
   await session.detach();
-  await (await life.bridge.open("s", "ws://x")).close(3000, "bye");
-  const said = life.fake.port.said as ToBroker[];
-  for (const frame of said) assert.deepEqual(faults("to-broker", frame), [], JSON.stringify(frame));
-  const spoken = new Set(said.map(({ type }) => type));
+  await (await worker.bridge.open("s", "ws://x")).close(3000, "bye");
+  const sent = worker.fake.port.sent as ToBroker[];
+  for (const frame of sent) assert.deepEqual(faults("to-broker", frame), [], JSON.stringify(frame));
+  const spoken = new Set(sent.map(({ type }) => type));
   const silent = types("to-broker").filter((type) => !spoken.has(type as "ack") && type !== "cancel");
   assert.deepEqual(silent, ["reply"]);
 });

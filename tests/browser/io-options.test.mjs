@@ -131,7 +131,7 @@ test("socket.io-client's options put the same on the wire by three ways", async 
   Object.assign(process.env, world.env);
   const bridge = connect({ app: APP });
   t.after(async () => {
-    await bridge.rest();
+    await bridge.disconnect();
     await world.end();
   });
   await world.longwire("install", "--app", APP);

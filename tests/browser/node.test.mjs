@@ -26,7 +26,7 @@ try {
     const { outcome } = await session.send(line);
     console.log(JSON.stringify({ outcome }));
   }
-  await bridge.rest();
+  await bridge.disconnect();
 } catch (error) {
   console.log(JSON.stringify({ code: error.code, fix: error.fix }));
   process.exit(1);

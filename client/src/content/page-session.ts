@@ -1,7 +1,7 @@
 // A session as a page holds it. It processes messages as the worker's sessions do, with the same inbox, and says what is
 // finished; the worker acknowledges. What is sent has an id, so that a worker that died does not send it twice.
 
-import type { Token } from "../acks.js";
+import type { AckToken } from "../acks.js";
 import type { Clock } from "../browser-api.js";
 import { type AnyLongwireError, LongwireError } from "../errors.js";
 import { Callbacks, report, type Unsubscribe } from "../events.js";
@@ -61,7 +61,7 @@ interface Pending {
 }
 
 /** A message or gap that this page has, by the number that the worker gave it. */
-class PageToken implements Token {
+class PageToken implements AckToken {
   readonly seq: number;
   finished = false;
   /** The worker's number; another worker gives another one. */

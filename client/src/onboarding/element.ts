@@ -89,7 +89,7 @@ export class LongwireOnboarding extends Base {
     const held = bridge && "welcome" in bridge ? bridge : connect({ client: "onboarding", ...bridge });
     this.#bridge = held;
     const look = () =>
-      document.visibilityState === "visible" && (held.state !== "ready" || held.hostError) && held.wake();
+      document.visibilityState === "visible" && (held.state !== "ready" || held.hostError) && held.connect();
     const timer = setInterval(look, LOOK_INTERVAL);
     this.#stops = [
       held.on("state", (state, error) => this.#changed(state, error)),
@@ -100,7 +100,7 @@ export class LongwireOnboarding extends Base {
     ];
     if (held.hostError) this.#changed(held.state, held.hostError);
     else if (held.state === "ready") this.#state = "ready";
-    else held.wake();
+    else held.connect();
   }
 
   #changed(state: Bridge["state"], error: LongwireError | undefined): void {
@@ -136,7 +136,7 @@ export class LongwireOnboarding extends Base {
   #steps(): Node[] {
     const text = this.#text;
     const again = tag("button", { type: "button", class: "plain" }, text.checkAgain);
-    again.addEventListener("click", () => this.#bridge?.wake());
+    again.addEventListener("click", () => this.#bridge?.connect());
     if (this.#state === "broken") return [this.#command(`longwire doctor --extension ${this.#id}`), again];
     if (this.#state !== "missing" && this.#state !== "forbidden") return [];
     const steps = tag("ol");

@@ -1,7 +1,7 @@
 // What a session receives, from the frame to the acknowledgement: which records are new, who handles them, and how far
 // everything is finished. It does not know what was sent, nor the state of the link.
 
-import { Acks, type Token } from "../acks.js";
+import { Acks, type AckToken } from "../acks.js";
 import { LongwireError } from "../errors.js";
 import { report } from "../events.js";
 import { ATTEMPTS, Inbox } from "../inbox.js";
@@ -43,7 +43,7 @@ export class Delivery {
   /** Messages that are being validated, so that others do not pass them. */
   #validating: Promise<void> | undefined;
   /** Of the messages before this worker came the newest are wanted, so many. Until replay is over they are held. */
-  #tail: { frame: Message; token: Token }[] | undefined;
+  #tail: { frame: Message; token: AckToken }[] | undefined;
   #tailLength: number | undefined;
   /** Positions are not stored. */
   readonly #transient: boolean;
@@ -122,7 +122,7 @@ export class Delivery {
   }
 
   /** Notes a record. Returns the token that acknowledges it; undefined when it has arrived before. */
-  arrived({ seq }: RecordFrame): Token | undefined {
+  arrived({ seq }: RecordFrame): AckToken | undefined {
     if (!this.#acks || seq <= this.#arrived) return undefined;
     this.#before = this.#arrived;
     this.#arrived = seq;
@@ -130,7 +130,7 @@ export class Delivery {
   }
 
   /** Hands a message to its handlers. */
-  message(frame: Message, token: Token): void {
+  message(frame: Message, token: AckToken): void {
     if (this.#tail && this.isPast(frame)) {
       this.#tail.push({ frame, token });
       if (this.#tail.length > (this.#tailLength ?? 0)) this.#tail.shift()?.token.finish();
@@ -150,7 +150,7 @@ export class Delivery {
     for (const { frame, token } of tail) this.message(frame, token);
   }
 
-  #push(frame: Message, token: Token, result: SchemaResult<unknown> | undefined): void {
+  #push(frame: Message, token: AckToken, result: SchemaResult<unknown> | undefined): void {
     const valid = result && !result.issues ? ({ ...frame, json: result.value } as Message) : frame;
     const message = new Received(valid, this.#epoch, this.#received, token);
     const issues = result?.issues;
@@ -170,7 +170,7 @@ export class Delivery {
   }
 
   /** Hands a loss that has just arrived to its handlers. */
-  gap(frame: Gap, token: Token): void {
+  gap(frame: Gap, token: AckToken): void {
     if (this.#tail && this.isPast(frame)) {
       token.finish();
       return;

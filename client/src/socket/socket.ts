@@ -56,7 +56,7 @@ export class LongwireSocket extends EventTarget {
   declare readonly CLOSED: 3;
 
   readonly #url: string;
-  readonly #lasting: boolean;
+  readonly #isPersistent: boolean;
   readonly #session: Promise<Session>;
   readonly #offered: boolean;
   readonly #outgoing: SocketOutgoing;
@@ -85,8 +85,8 @@ export class LongwireSocket extends EventTarget {
     this.#url = socketUrl(given);
     checkSubprotocols(subprotocols);
     const { session: name, bridge, ...rest } = options ?? {};
-    this.#lasting = name !== undefined;
-    if (!this.#lasting && (rest.reconnect || "name" in rest)) {
+    this.#isPersistent = name !== undefined;
+    if (!this.#isPersistent && (rest.reconnect || "name" in rest)) {
       throw new TypeError(
         "longwire: only a socket with the option `session` reconnects; set `session` to a name",
       );
@@ -94,10 +94,10 @@ export class LongwireSocket extends EventTarget {
     this.#offered = subprotocols.length > 0;
     const outbox = { ...OUTBOX, ...rest.outbox };
     this.#outgoing = new SocketOutgoing(outbox, (error) => this.#failFor(error));
-    this.#warnings = this.#lasting ? new Warnings(String(name), rest) : undefined;
+    this.#warnings = this.#isPersistent ? new Warnings(String(name), rest) : undefined;
     this.#session = openSession(this.#url, name, bridge, {
       closeTimeout: CLOSE_TIMEOUT,
-      ...(this.#lasting ? {} : STANDARD),
+      ...(this.#isPersistent ? {} : STANDARD),
       ...rest,
       outbox,
       subprotocols: this.#offered ? subprotocols : undefined,
@@ -254,7 +254,7 @@ export class LongwireSocket extends EventTarget {
         }),
       ),
     ];
-    if (!this.#lasting) this.#offs.push(closeOnLeaving(session));
+    if (!this.#isPersistent) this.#offs.push(closeOnLeaving(session));
     if (session.link) changed(session.link);
   }
 
@@ -262,7 +262,7 @@ export class LongwireSocket extends EventTarget {
     if (this.#readyState === CLOSED || state.namespace !== undefined) return;
     if (state.state === "open") this.#linkOpened(state);
     else if (state.state === "closed" || state.state === "failed") this.#linkEnded(state);
-    else if (state.state === "waiting" && this.#lasting && this.#readyState < CLOSING) {
+    else if (state.state === "waiting" && this.#isPersistent && this.#readyState < CLOSING) {
       this.#warnings?.lost();
       this.#dropped = this.#readyState === OPEN;
       this.#dispatch("reconnecting", state);
@@ -281,11 +281,11 @@ export class LongwireSocket extends EventTarget {
   }
 
   #linkEnded(state: StateEvent): void {
-    // A lasting one is dialled anew by who comes back.
-    if (state.past && this.#lasting) return;
+    // A persistent socket is dialled again by the next worker that opens it.
+    if (state.past && this.#isPersistent) return;
     this.#end = state;
     // Without a number: the broker has only said so far that it is over. How comes with the records.
-    if (state.seq !== undefined || this.#lasting) this.#ended(state);
+    if (state.seq !== undefined || this.#isPersistent) this.#ended(state);
   }
 
   #open(): void {
@@ -297,7 +297,7 @@ export class LongwireSocket extends EventTarget {
 
   #gap(gap: GapEvent): void {
     // A standard socket has no word for a loss but its end.
-    if (this.#lasting) this.#dispatch("gap", gap);
+    if (this.#isPersistent) this.#dispatch("gap", gap);
     else this.#fail(gap.reason === "reset");
   }
 
@@ -329,7 +329,7 @@ export class LongwireSocket extends EventTarget {
   /** The session is over; `how` is there when it was closed by somebody. */
   #detached(how: CloseReport | undefined): void {
     if (this.#end) this.#ended(this.#end);
-    else if (how?.clean === false) this.#fail(this.#opened && !this.#lasting);
+    else if (how?.clean === false) this.#fail(this.#opened && !this.#isPersistent);
     else this.#ended(how?.code === undefined ? { ...this.#asked } : how);
   }
 
@@ -337,7 +337,7 @@ export class LongwireSocket extends EventTarget {
   #ended({ code = 1006, reason = "", error }: Partial<StateEvent>): void {
     if (code !== 1006 && this.#opened) this.#finish(code, reason);
     // Browsers fire an error when they fail the connection, but not when an open one just breaks.
-    else this.#fail(this.#opened && !this.#lasting && error?.code !== "server-protocol");
+    else this.#fail(this.#opened && !this.#isPersistent && error?.code !== "server-protocol");
   }
 
   /** The standard's events do not say why; browsers tell the console. */

@@ -1,4 +1,4 @@
-// Warns on the console, once each, of what a lasting socket does to protocols that log in on every connection. It
+// Warns on the console, once each, of what a persistent socket does to protocols that log in on every connection. It
 // changes nothing.
 
 import type { OpenOptions } from "../wire.js";
@@ -13,7 +13,7 @@ const SHORT_LINKS = 3;
 
 const warned = /* @__PURE__ */ new Set<string>();
 
-/** Looks at the connections of one lasting socket. */
+/** Looks at the connections of one persistent socket. */
 export class Warnings {
   readonly #session: string;
   /** The broker logs in. */

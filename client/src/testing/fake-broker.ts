@@ -76,12 +76,12 @@ export class FakeBroker {
    */
   constructor(readonly mode: "manual" | "lifelike" = "manual") {}
 
-  heard(port: FakePort, frame: ToBroker): void {
+  receive(port: FakePort, frame: ToBroker): void {
     if (this.silent) return;
     const refusal = this.refuse.get(frame.type);
     if (refusal) {
       const { id, session } = frame as { id?: string; session?: string };
-      port.say({ type: "error", ...refusal, ...(id ? { id } : {}), ...(session ? { session } : {}) });
+      port.deliver({ type: "error", ...refusal, ...(id ? { id } : {}), ...(session ? { session } : {}) });
       return;
     }
     if (frame.type === "hello") {
@@ -91,7 +91,7 @@ export class FakeBroker {
         profile: frame.profile ?? "default",
         takesMessages: frame.accepts?.includes("messages") ?? false,
       });
-      port.say({
+      port.deliver({
         type: "welcome",
         protocol: 1,
         version: "0.1.0",
@@ -105,11 +105,11 @@ export class FakeBroker {
     }
     const who = this.clients.get(port);
     if (!who) {
-      port.say({ type: "error", code: "hello-required", message: "say hello first", retry: "now" });
+      port.deliver({ type: "error", code: "hello-required", message: "say hello first", retry: "now" });
       return;
     }
-    if (frame.type === "status") port.say({ type: "status", id: frame.id, sessions: [] });
-    else if (frame.type === "ping") port.say({ type: "pong", id: frame.id });
+    if (frame.type === "status") port.deliver({ type: "status", id: frame.id, sessions: [] });
+    else if (frame.type === "ping") port.deliver({ type: "pong", id: frame.id });
     else if (frame.type === "open") this.#open(port, who.client, frame);
     else this.#toSession(port, who.client, frame);
   }
@@ -136,7 +136,7 @@ export class FakeBroker {
     this.sessions.set(frame.session, session);
     const old = session.attached.get(client);
     if (old && old.port !== port)
-      old.port.say({ type: "detached", session: session.name, reason: "superseded" });
+      old.port.deliver({ type: "detached", session: session.name, reason: "superseded" });
     const last = session.next - 1;
     const first = (session.log[0]?.seq ?? session.next) - 1;
     let answer = "fresh";
@@ -154,7 +154,7 @@ export class FakeBroker {
     session.acked.set(client, Math.max(seq, session.acked.get(client) ?? 0));
     const attachment = { port, client, cursor: seq };
     session.attached.set(client, attachment);
-    port.say({
+    port.deliver({
       type: "opened",
       id: frame.id,
       session: session.name,
@@ -169,7 +169,7 @@ export class FakeBroker {
       ignored: this.ignored,
     });
     this.#deliver(session, attachment, answer === "reset");
-    port.say({ type: "live", session: session.name, seq: last });
+    port.deliver({ type: "live", session: session.name, seq: last });
     if (created && this.mode === "lifelike") this.link(session.name, "open", { dial: 1 });
   }
 
@@ -182,7 +182,7 @@ export class FakeBroker {
     const attachment = session?.attached.get(client);
     const { id } = frame as { id?: string };
     if (!session || attachment?.port !== port) {
-      port.say({
+      port.deliver({
         type: "error",
         code: "not-attached",
         message: "not attached",
@@ -193,7 +193,7 @@ export class FakeBroker {
       return;
     }
     if (frame.type === "ack" && frame.seq > attachment.cursor) {
-      port.say({
+      port.deliver({
         type: "error",
         code: "bad-frame",
         message: "never delivered here",
@@ -205,29 +205,29 @@ export class FakeBroker {
       this.#deliver(session, attachment);
     } else if (frame.type === "window") {
       attachment.window = frame.messages;
-      port.say({ type: "ok", id });
+      port.deliver({ type: "ok", id });
       this.#deliver(session, attachment);
     } else if (frame.type === "send" || frame.type === "request") {
       this.#send(port, session, frame);
     } else if (frame.type === "cancel") {
       const known = session.ids.get(frame.id);
       const why = { code: "not-sent", message: "no message with this id was accepted", retry: "no" };
-      if (known === undefined) port.say({ type: "error", ...why, id: frame.id, session: session.name });
+      if (known === undefined) port.deliver({ type: "error", ...why, id: frame.id, session: session.name });
       else if (known === "") this.end(session.name, frame.id, "cancelled");
     } else if (frame.type === "subscribe") {
       session.subscriptions.add(frame.key);
       const said = (frame.send ?? []).map((payload) => ({ type: "send", session: session.name, ...payload }));
       session.repeated.set(frame.key, said as ToServer[]);
-      port.say({ type: "ok", id });
+      port.deliver({ type: "ok", id });
       if (this.mode === "lifelike" && session.state === "open") this.#repeat(session, frame.key);
-      port.say({ type: "subscription", session: session.name, key: frame.key, state: "active" });
+      port.deliver({ type: "subscription", session: session.name, key: frame.key, state: "active" });
     } else if (frame.type === "unsubscribe") {
       session.subscriptions.delete(frame.key);
       session.repeated.delete(frame.key);
-      port.say({ type: "ok", id });
+      port.deliver({ type: "ok", id });
     } else if (frame.type === "detach") {
       session.attached.delete(client);
-      port.say({ type: "ok", id });
+      port.deliver({ type: "ok", id });
     } else if (frame.type === "close") {
       this.link(session.name, "closed", {
         code: frame.code ?? 1000,
@@ -235,11 +235,11 @@ export class FakeBroker {
       });
       this.sessions.delete(session.name);
       for (const { port: each } of session.attached.values()) {
-        each.say({ type: "detached", session: session.name, reason: "closed" });
+        each.deliver({ type: "detached", session: session.name, reason: "closed" });
       }
-      port.say({ type: "ok", id });
+      port.deliver({ type: "ok", id });
     } else if (id !== undefined) {
-      port.say({ type: "ok", id });
+      port.deliver({ type: "ok", id });
     }
   }
 
@@ -258,7 +258,7 @@ export class FakeBroker {
     const known = session.ids.get(id);
     if (known === undefined) session.ids.set(id, "");
     if (!this.holdAccepted) {
-      port.say({
+      port.deliver({
         type: "accepted",
         session: session.name,
         id,
@@ -323,7 +323,7 @@ export class FakeBroker {
 
   authNeeded(name: string, more: Partial<AuthNeeded> = {}): void {
     for (const { port } of this.session(name).attached.values()) {
-      port.say({
+      port.deliver({
         type: "auth-needed",
         session: name,
         nonce: "n1",
@@ -341,7 +341,7 @@ export class FakeBroker {
     return session;
   }
 
-  gone(port: FakePort): void {
+  portClosed(port: FakePort): void {
     this.clients.delete(port);
     for (const session of this.sessions.values()) {
       for (const [client, { port: held }] of session.attached) {
@@ -362,8 +362,8 @@ export class FakeBroker {
     }
     const { takesMessages } = this.clients.get(attachment.port) ?? {};
     const packed = takesMessages ? rolledUp(frames) : frames;
-    if (packed.length === 1) attachment.port.say(packed[0]);
-    else if (packed.length > 1) attachment.port.say({ type: "batch", frames: packed });
+    if (packed.length === 1) attachment.port.deliver(packed[0]);
+    else if (packed.length > 1) attachment.port.deliver({ type: "batch", frames: packed });
   }
 }
 

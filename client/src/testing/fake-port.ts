@@ -7,11 +7,11 @@ import { FakeEvent } from "./fake-storage.js";
 /** What a port is plugged into. */
 export interface PortWorld {
   /** The port is closed, by either side. */
-  gone(port: FakePort): void;
+  portClosed(port: FakePort): void;
   lastError: { message?: string } | undefined;
   /** Set while every host dies at once. */
-  readonly deadly: string | undefined;
-  readonly broker: { heard(port: FakePort, frame: ToBroker): void } | undefined;
+  readonly hostFailure: string | undefined;
+  readonly broker: { receive(port: FakePort, frame: ToBroker): void } | undefined;
 }
 
 /** One end of a port, as the extension holds it. */
@@ -20,7 +20,7 @@ export class FakePort implements NativePort {
   readonly onDisconnect = new FakeEvent<[port: NativePort]>();
   error: { message?: string } | null = null;
   /** Frames from the extension, out of batches and parts. */
-  readonly said: ToBroker[] = [];
+  readonly sent: ToBroker[] = [];
   /** What was posted, as it was posted. */
   readonly posted: unknown[] = [];
   open = true;
@@ -40,11 +40,11 @@ export class FakePort implements NativePort {
 
   disconnect(): void {
     this.open = false;
-    this.world.gone(this);
+    this.world.portClosed(this);
   }
 
   /** The host says something. */
-  say(frame: unknown): void {
+  deliver(frame: unknown): void {
     if (this.open) this.onMessage.fire(JSON.parse(JSON.stringify(frame)));
   }
 
@@ -52,7 +52,7 @@ export class FakePort implements NativePort {
   die(said = "Native host has exited.", firefox = false): void {
     if (!this.open) return;
     this.open = false;
-    this.world.gone(this);
+    this.world.portClosed(this);
     if (firefox) this.error = said ? { message: said } : null;
     else this.world.lastError = { message: said };
     this.onDisconnect.fire(this);
@@ -73,8 +73,9 @@ export class FakePort implements NativePort {
       this.#parts.set(part, whole);
       if (last) this.#take(JSON.parse(whole));
     } else {
-      this.said.push(frame as unknown as ToBroker);
-      if (this.world.deadly === undefined) this.world.broker?.heard(this, frame as unknown as ToBroker);
+      this.sent.push(frame as unknown as ToBroker);
+      if (this.world.hostFailure === undefined)
+        this.world.broker?.receive(this, frame as unknown as ToBroker);
     }
   }
 }

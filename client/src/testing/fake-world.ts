@@ -16,7 +16,7 @@ export class FakeWorld {
   readonly ports: FakePort[] = [];
   lastError: { message?: string } | undefined;
   /** Every host dies at once, saying this. */
-  deadly: string | undefined;
+  hostFailure: string | undefined;
   /** Native messaging is permitted. */
   permitted = true;
   reloads = 0;
@@ -41,8 +41,8 @@ export class FakeWorld {
     return port;
   }
 
-  gone(port: FakePort): void {
-    this.broker?.gone(port);
+  portClosed(port: FakePort): void {
+    this.broker?.portClosed(port);
   }
 
   /** The worker dies and another starts: what it held is gone, storage stays. */
@@ -50,7 +50,7 @@ export class FakeWorld {
     for (const port of this.ports) {
       if (port.open) {
         port.open = false;
-        this.gone(port);
+        this.portClosed(port);
       }
     }
     this.onConnect = new FakeEvent();
@@ -101,8 +101,8 @@ export class FakeWorld {
   connect(host: string): FakePort {
     const port = new FakePort(this, host);
     this.ports.push(port);
-    if (this.deadly !== undefined) {
-      const said = this.deadly;
+    if (this.hostFailure !== undefined) {
+      const said = this.hostFailure;
       queueMicrotask(() => port.die(said));
     }
     return port;
@@ -112,9 +112,9 @@ export class FakeWorld {
   async replaceBroker(): Promise<void> {
     const port = this.port;
     this.broker = undefined;
-    port.say({ type: "host", state: "lost", code: "broker-lost", message: "the broker is gone" });
+    port.deliver({ type: "host", state: "lost", code: "broker-lost", message: "the broker is gone" });
     await settle();
     this.broker = this.newBroker();
-    port.say({ type: "host", state: "back", code: "broker-lost", message: "another broker" });
+    port.deliver({ type: "host", state: "back", code: "broker-lost", message: "another broker" });
   }
 }

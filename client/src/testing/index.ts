@@ -99,13 +99,13 @@ export class FakeBrowser {
   /** Uninstalls Longwire. Open ports close. */
   removeHost(): void {
     const { port } = { port: this.#world.ports.at(-1) };
-    this.#world.deadly = "Specified native messaging host not found.";
-    port?.die(this.#world.deadly);
+    this.#world.hostFailure = "Specified native messaging host not found.";
+    port?.die(this.#world.hostFailure);
   }
 
   /** Installs Longwire (again). */
   installHost(): void {
-    this.#world.deadly = undefined;
+    this.#world.hostFailure = undefined;
   }
 
   /** Runs everything that is ready; with virtual time, `milliseconds` pass and timers fire in order. */

@@ -29,7 +29,7 @@ export class FakeWebSocket {
     this.onopen?.();
   }
 
-  say(data: unknown): void {
+  deliver(data: unknown): void {
     this.onmessage?.({
       data: typeof data === "string" || data instanceof ArrayBuffer ? data : JSON.stringify(data),
     });

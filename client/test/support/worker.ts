@@ -13,13 +13,13 @@ export interface Worker {
   bridge: Bridge;
   /** The broker of this moment. */
   readonly broker: FakeBroker;
-  /** The last port's frames of one type. */
-  said<Type extends ToBroker["type"]>(type: Type): Extract<ToBroker, { type: Type }>[];
+  /** The frames of one type that were sent on the last port. */
+  frames<Type extends ToBroker["type"]>(type: Type): Extract<ToBroker, { type: Type }>[];
   /** The worker dies; the next one starts over the same storage. */
   next(options?: ConnectOptions): Worker;
 }
 
-export function worker(
+export function startWorker(
   { listening = true, ...options }: ConnectOptions & { listening?: boolean } = {},
   fake = new FakeWorld(),
   clock = new FakeClock(),
@@ -35,8 +35,8 @@ export function worker(
       assert(fake.broker);
       return fake.broker;
     },
-    said: (type) => fake.port.said.filter((frame) => frame.type === type) as never,
-    next: (again = options) => worker(again, fake, clock),
+    frames: (type) => fake.port.sent.filter((frame) => frame.type === type) as never,
+    next: (again = options) => startWorker(again, fake, clock),
   };
 }
 
@@ -51,9 +51,9 @@ export function watch<Value>(promise: Promise<Value>): { value?: Value; error?: 
 }
 
 /** Keeps expected complaints off the console; returns them. */
-export function hush(): unknown[][] {
-  const said: unknown[][] = [];
-  console.error = (...args: unknown[]) => void said.push(args);
-  console.warn = (...args: unknown[]) => void said.push(args);
-  return said;
+export function muteConsole(): unknown[][] {
+  const sent: unknown[][] = [];
+  console.error = (...args: unknown[]) => void sent.push(args);
+  console.warn = (...args: unknown[]) => void sent.push(args);
+  return sent;
 }
