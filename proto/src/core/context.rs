@@ -124,9 +124,9 @@ pub(crate) struct Dialer {
     dials: HashMap<DialId, SessionKey>,
     last_dial: u64,
     /// What the settings allow.
-    pub(crate) rules: Arc<Rules>,
+    rules: Arc<Rules>,
     /// Whose turn it is to dial.
-    pub(crate) limiter: DialLimiter,
+    limiter: DialLimiter,
 }
 
 impl Context {
@@ -276,6 +276,16 @@ impl Dialer {
         }
     }
 
+    /// What the settings allow.
+    pub(crate) const fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// The settings allow this from now on.
+    pub(crate) fn set_rules(&mut self, rules: Arc<Rules>) {
+        self.rules = rules;
+    }
+
     /// A number for a new dial; from now on only its events count for this session.
     pub(crate) fn new_dial(&mut self, session: SessionKey) -> DialId {
         self.last_dial += 1;
@@ -303,6 +313,26 @@ impl Dialer {
     /// A dial begins that takes its turn.
     pub(crate) fn begin(&mut self, now: Duration, slot: DialSlot, dial: DialId) {
         self.limiter.begin(now, &self.rules, slot, dial);
+    }
+
+    /// The handshake of a dial is over, or it has none: others may dial the same host.
+    pub(crate) fn end_handshake(&mut self, dial: DialId) {
+        self.limiter.end(dial);
+    }
+
+    /// A session waits for its turn to dial. One that waits already keeps its place.
+    pub(crate) fn wait(&mut self, session: SessionKey, slot: DialSlot, kind: DialKind) {
+        self.limiter.wait(session, slot, kind);
+    }
+
+    /// A session does not wait any more.
+    pub(crate) fn stop_waiting(&mut self, session: SessionKey) {
+        self.limiter.leave(session);
+    }
+
+    /// When to ask `next_granted` again, in boot time.
+    pub(crate) fn next_turn(&self) -> Option<Duration> {
+        self.limiter.due()
     }
 
     /// The next session whose turn it is to dial.

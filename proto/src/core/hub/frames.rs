@@ -119,7 +119,7 @@ impl Hub {
             return Err(error(Code::Unsupported, why));
         }
         match self.ctx.ports.get(&port).map(|known| &known.caller) {
-            Some(Caller::Extension { origin }) => policy::check_enabled(self.ctx.dialer.rules.of(origin)),
+            Some(Caller::Extension { origin }) => policy::check_enabled(self.ctx.dialer.rules().of(origin)),
             _ => Ok(()),
         }
     }
@@ -151,7 +151,7 @@ impl Hub {
     }
 
     fn limits(&self, origin: &str) -> Vec<(&'static str, u64)> {
-        let sessions = self.ctx.dialer.rules.of(origin).sessions as u64;
+        let sessions = self.ctx.dialer.rules().of(origin).sessions as u64;
         let stated = |&(name, limit)| (name, if name == "sessions" { sessions } else { limit });
         LIMITS.iter().map(stated).collect()
     }

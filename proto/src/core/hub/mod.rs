@@ -232,7 +232,7 @@ impl Hub {
             Input::Link(dial, event) => self.link(dial, event),
             Input::Resumed => self.each(|session, ctx| session.handle(ctx, SessionInput::Resumed)),
             Input::Rules(rules) => {
-                self.ctx.dialer.rules = rules;
+                self.ctx.dialer.set_rules(rules);
                 self.each(|session, ctx| {
                     session.handle(ctx, SessionInput::RulesChanged);
                     // Sessions of an earlier broker, or a smaller budget: what does not fit is dropped.
@@ -280,12 +280,8 @@ impl Hub {
     /// How long until `Input::Timeout` is due, and whose timer it is; `None` for never.
     pub fn deadline(&mut self, now: Now) -> Option<(Duration, &'static str)> {
         self.update_touched();
-        let next_slot = self
-            .ctx
-            .dialer
-            .limiter
-            .due()
-            .map(|at| at.saturating_sub(now.boot));
+        let next_slot = self.ctx.dialer.next_turn();
+        let next_slot = next_slot.map(|at| at.saturating_sub(now.boot));
         let timer = self.timers.next(now);
         if let Some(next_slot) = next_slot
             && timer.is_none_or(|(span, ..)| next_slot < span)

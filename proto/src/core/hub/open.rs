@@ -56,7 +56,7 @@ impl Hub {
             let why = "the broker is shutting down; another one will replace it";
             return Err(error(Code::ShuttingDown, why));
         }
-        policy::check_enabled(self.ctx.dialer.rules.of(&owner.origin))?;
+        policy::check_enabled(self.ctx.dialer.rules().of(&owner.origin))?;
         let url = open.url.take().map(|url| read_url(&url)).transpose()?;
         let options = open.options.take();
         match self.names.get(&(owner.clone(), open.session.clone())).copied() {
@@ -80,7 +80,7 @@ impl Hub {
         };
         let origin = &session.identity().owner.origin;
         if url.is_some() || options.is_some() {
-            let rules = &self.ctx.dialer.rules;
+            let rules = self.ctx.dialer.rules();
             let wanted = options.as_ref().unwrap_or(session.parts().spec.options());
             let rule = rules.of(origin);
             session
@@ -123,7 +123,7 @@ impl Hub {
         url: Option<Url>,
         options: Option<Options>,
     ) -> Result<(), ErrorInfo> {
-        let rules = self.ctx.dialer.rules.clone();
+        let rules = self.ctx.dialer.rules().clone();
         let rule = rules.of(&owner.origin);
         if url.is_some() || options.is_some() {
             let options = options.as_ref().map_or_else(Cow::default, Cow::Borrowed);
@@ -155,7 +155,7 @@ impl Hub {
 
     /// Whether an extension may hold so many bytes more.
     fn check_budget(&self, origin: &Name, more: usize) -> Result<(), ErrorInfo> {
-        let budget = self.memory.budget(&self.ctx.dialer.rules, origin);
+        let budget = self.memory.budget(self.ctx.dialer.rules(), origin);
         if self.memory.of_origin(origin) + more > budget {
             return Err(over_budget(budget));
         }

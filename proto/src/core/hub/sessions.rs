@@ -28,7 +28,7 @@ impl Hub {
         if self.touched != Some(key) {
             let origin = &session.identity().owner.origin;
             self.ctx.others = self.memory.of_origin(origin) - self.memory.of_session(key);
-            self.ctx.budget = self.memory.budget(&self.ctx.dialer.rules, origin);
+            self.ctx.budget = self.memory.budget(self.ctx.dialer.rules(), origin);
             self.touched = Some(key);
         }
         let journal = session.parts().delivery.journal().cloned();
@@ -59,7 +59,7 @@ impl Hub {
     /// Takes memory back from the largest holder when all together hold more than the broker may.
     pub(super) fn relieve(&mut self) {
         let now = self.ctx.now.boot;
-        if self.memory.total() <= self.ctx.dialer.rules.memory.sessions() || now < self.relieve_from {
+        if self.memory.total() <= self.ctx.dialer.rules().memory.sessions() || now < self.relieve_from {
             return;
         }
         self.relieve_from = now + RELIEF_INTERVAL;
@@ -147,7 +147,7 @@ impl Hub {
             );
         }
         self.timers.set(key, None, None);
-        self.ctx.dialer.limiter.leave(key);
+        self.ctx.dialer.stop_waiting(key);
         self.memory.set(key, &owner.origin, 0);
         self.open_deferred(key);
     }

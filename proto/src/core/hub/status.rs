@@ -34,7 +34,7 @@ impl Hub {
             let held = self.memory.of_origin(origin);
             (
                 held as u64,
-                self.memory.budget(&self.ctx.dialer.rules, origin) as u64,
+                self.memory.budget(self.ctx.dialer.rules(), origin) as u64,
             )
         };
         if let Some(owner) = owner {
@@ -55,7 +55,7 @@ impl Hub {
         };
         MemoryReport {
             held: self.memory.total() as u64,
-            limit: self.ctx.dialer.rules.memory.total as u64,
+            limit: self.ctx.dialer.rules().memory.total as u64,
             extensions: self.memory.origins().map(extension).collect(),
         }
     }

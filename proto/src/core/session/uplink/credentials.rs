@@ -222,7 +222,7 @@ impl Uplink {
         authorize: &Authorize,
     ) -> Result<Option<Url>, ErrorInfo> {
         let origin = &ctx.who.owner.origin;
-        let rule = ctx.dialer.rules.of(origin);
+        let rule = ctx.dialer.rules().of(origin);
         policy::check_subprotocols(authorize.subprotocols.as_deref().unwrap_or_default())?;
         let url = authorize.url.as_deref().map(read_url).transpose()?;
         let dialled = url.clone().or_else(|| self.dial_url(ctx.options));

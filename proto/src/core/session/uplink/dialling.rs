@@ -69,7 +69,7 @@ impl Uplink {
         if let Some(slot) = slot(ctx, &url)
             && !ctx.dialer.may_dial(ctx.now.boot, &slot, kind)
         {
-            ctx.dialer.limiter.wait(ctx.who.key, slot, kind);
+            ctx.dialer.wait(ctx.who.key, slot, kind);
             if let Some(change) = self.state.queue() {
                 self.report_change(change);
             }
@@ -150,7 +150,7 @@ impl Uplink {
     /// Whether the settings allow this dial, as they are now.
     fn check_rules(&self, ctx: &UplinkContext<'_>, url: &Url) -> Result<(), ErrorInfo> {
         let origin = &ctx.who.owner.origin;
-        let rule = ctx.dialer.rules.of(origin);
+        let rule = ctx.dialer.rules().of(origin);
         policy::check_enabled(rule)?;
         let own = self.credentials.url().or(self.url.as_ref());
         policy::check_dial(ctx.options, own, rule, origin)?;
@@ -198,7 +198,7 @@ impl Uplink {
         if let Some(slot) = slot(ctx, &url) {
             ctx.dialer.begin(ctx.now.boot, slot, dial);
             if !(protocol.abilities)(ctx.options).has_handshake {
-                ctx.dialer.limiter.end(dial);
+                ctx.dialer.end_handshake(dial);
             }
         }
         self.dials += 1;

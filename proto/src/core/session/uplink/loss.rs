@@ -185,7 +185,7 @@ impl Uplink {
             let taken = self.leave(ctx, u64::MAX);
             self.events.push_back(UplinkEvent::Left { taken });
         }
-        ctx.dialer.limiter.leave(ctx.who.key);
+        ctx.dialer.stop_waiting(ctx.who.key);
         self.state.pause()
     }
 

@@ -260,7 +260,7 @@ impl Uplink {
         if !self.state.is_dialing() {
             return;
         }
-        ctx.dialer.limiter.end(dial);
+        ctx.dialer.end_handshake(dial);
         let mut connection = Connection::new(dial, ctx.now.boot, ctx.now.wall);
         connection.heartbeat = self.new_heartbeat(ctx);
         connection.subprotocol.clone_from(&subprotocol);
