@@ -13,15 +13,14 @@ use crate::core::journal::{Damage, JournalEntry, RawRecord};
 use crate::crash;
 
 use super::disk;
-use super::quota::{JournalError, Quota};
+use super::quota::{JournalError, SpaceLimit};
 use super::record;
+use super::record_buffer::RecordBuffer;
 use super::recovery;
 use super::segment::{self, Segment};
 
 /// A segment that has grown by this many bytes is followed by a new one.
 const SEGMENT: u64 = 4 << 20;
-/// A buffer above this size is not kept between writes: most sessions are idle most of the time.
-const SPARE: usize = 16 << 10;
 
 /// A journal's folder.
 #[derive(Debug)]
@@ -31,9 +30,7 @@ pub(super) struct Folder {
     /// The last segment, if open.
     file: Option<File>,
     /// Appended and not yet written.
-    pending: Vec<u8>,
-    /// Highest `seq` in `pending`.
-    pending_top: u64,
+    pending: RecordBuffer,
     /// Highest `seq` no longer needed.
     trimmed: u64,
     /// Size of the last segment's snapshot.
@@ -46,14 +43,6 @@ pub(super) struct Folder {
     damage: Option<Damage>,
 }
 
-/// The bytes all other journals take, those of the same extension among them, and the bounds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SpaceLimit {
-    pub(super) others: u64,
-    pub(super) siblings: u64,
-    pub(super) quota: Quota,
-}
-
 impl Folder {
     /// A journal that is not on the disk yet.
     pub(super) const fn new(path: PathBuf) -> Self {
@@ -61,8 +50,7 @@ impl Folder {
             path,
             segments: Vec::new(),
             file: None,
-            pending: Vec::new(),
-            pending_top: 0,
+            pending: RecordBuffer::new(),
             trimmed: 0,
             snapshot: 0,
             names_synced: false,
@@ -132,10 +120,7 @@ impl Folder {
     pub(super) fn append(&mut self, record: &RawRecord) -> Result<(), JournalError> {
         self.is_busy = true;
         crash::point("journal.append.before");
-        if !record::encode(&mut self.pending, record) {
-            return Err(JournalError::RecordTooLarge { bytes: record.len() });
-        }
-        self.pending_top = self.pending_top.max(record.seq);
+        self.pending.push(record)?;
         crash::point("journal.append.after");
         Ok(())
     }
@@ -226,14 +211,14 @@ impl Folder {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let more = self.pending.len() as u64;
-        if let Err(full) = self.fits(limit, more) {
+        let more = self.pending.bytes().len() as u64;
+        if let Err(full) = limit.check(self.bytes() + more) {
             if !self.has_idle_segments() {
                 return Err(full);
             }
             self.sync_file()?;
             self.remove_idle_segments()?;
-            self.fits(limit, more)?;
+            limit.check(self.bytes() + more)?;
         }
         if self.segments.is_empty() {
             return self.write_first();
@@ -247,7 +232,7 @@ impl Folder {
             None => disk::open_at(&path, last.good).map_err(JournalError::io("open", &path))?,
         };
         crash::point("journal.flush.before");
-        disk::write(&file, &self.pending).map_err(JournalError::io("write to", &path))?;
+        disk::write(&file, self.pending.bytes()).map_err(JournalError::io("write to", &path))?;
         last.good += more;
         if self.damage.take().is_some() && last.bytes > last.good {
             // What an interrupted append left behind reaches further than what has now replaced it.
@@ -256,9 +241,9 @@ impl Folder {
         }
         crash::point("journal.flush.after");
         last.bytes = last.good;
-        last.top = last.top.max(self.pending_top);
+        last.top = last.top.max(self.pending.top());
         self.file = Some(file);
-        self.take_pending();
+        self.pending.clear();
         Ok(())
     }
 
@@ -271,11 +256,11 @@ impl Folder {
             number: 1,
             bytes: 0,
             good: 0,
-            top: self.pending_top,
+            top: self.pending.top(),
         });
-        let mut bytes = Vec::with_capacity(segment::HEADER + self.pending.len());
+        let mut bytes = Vec::with_capacity(segment::HEADER + self.pending.bytes().len());
         segment::header(&mut bytes, 0);
-        bytes.extend_from_slice(&self.pending);
+        bytes.extend_from_slice(self.pending.bytes());
         crash::point("journal.flush.before");
         disk::write(&file, &bytes).map_err(JournalError::io("write to", &path))?;
         crash::point("journal.flush.after");
@@ -285,7 +270,7 @@ impl Folder {
         }
         self.file = Some(file);
         self.damage = None;
-        self.take_pending();
+        self.pending.clear();
         Ok(())
     }
 
@@ -322,23 +307,19 @@ impl Folder {
     /// Begins a new segment with a snapshot, and what is pending behind it.
     fn roll(&mut self, limit: SpaceLimit, snapshot: &[RawRecord]) -> Result<(), JournalError> {
         let size: u64 = snapshot.iter().map(|record| record::size(record) as u64).sum();
-        let mut bytes = Vec::with_capacity(segment::HEADER + usize::try_from(size).unwrap_or(0));
-        segment::header(&mut bytes, size);
-        let mut top = self.pending_top;
+        let mut new_segment = RecordBuffer::with_header(size);
         for record in snapshot {
-            top = top.max(record.seq);
-            if !record::encode(&mut bytes, record) {
-                return Err(JournalError::RecordTooLarge { bytes: record.len() });
-            }
+            new_segment.push(record)?;
         }
-        bytes.extend_from_slice(&self.pending);
-        self.fits(limit, bytes.len() as u64)?;
+        new_segment.append(&self.pending);
+        let bytes = new_segment.bytes();
+        limit.check(self.bytes() + bytes.len() as u64)?;
         let number = self.segments.last().map_or(1, |last| last.number + 1);
         let path = segment::path(&self.path, number);
         let new = path.with_extension("new");
         crash::point("journal.roll.before");
         let file = disk::create(&new).map_err(JournalError::io("create", &new))?;
-        disk::write(&file, &bytes).map_err(JournalError::io("write to", &new))?;
+        disk::write(&file, bytes).map_err(JournalError::io("write to", &new))?;
         disk::sync(&file).map_err(JournalError::io("sync", &new))?;
         fs::rename(&new, &path).map_err(JournalError::io("rename", &new))?;
         disk::sync_folder(&self.path).map_err(JournalError::io("sync the folder", &self.path))?;
@@ -347,11 +328,11 @@ impl Folder {
             number,
             bytes: bytes.len() as u64,
             good: bytes.len() as u64,
-            top,
+            top: new_segment.top(),
         });
         self.snapshot = size;
         self.file = Some(file);
-        self.take_pending();
+        self.pending.clear();
         Ok(())
     }
 
@@ -407,22 +388,7 @@ impl Folder {
         failed.map_or(Ok(()), Err)
     }
 
-    fn fits(&self, limit: SpaceLimit, more: u64) -> Result<(), JournalError> {
-        let session = self.bytes() + more;
-        limit
-            .quota
-            .check(session, limit.siblings + session, limit.others + session)
-    }
-
     fn last_path(&self) -> PathBuf {
         segment::path(&self.path, self.segments.last().map_or(1, |last| last.number))
-    }
-
-    fn take_pending(&mut self) {
-        self.pending_top = 0;
-        self.pending.clear();
-        if self.pending.capacity() > SPARE {
-            self.pending = Vec::new();
-        }
     }
 }

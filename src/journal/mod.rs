@@ -22,8 +22,10 @@ mod disk;
 mod folder;
 mod quota;
 mod record;
+mod record_buffer;
 mod recovery;
 mod segment;
+mod usage;
 mod writer;
 
 use std::collections::HashMap;
@@ -33,8 +35,11 @@ use std::path::{Path, PathBuf};
 
 use crate::core::journal::{Damage, JournalEntry, JournalId, RawRecord};
 
-use folder::{Folder, SpaceLimit};
+use folder::Folder;
+use quota::SpaceLimit;
 pub use quota::{JournalError, Quota};
+use recovery::is_name;
+use usage::DiskUsage;
 pub use writer::{JournalWriter, Work, Written};
 
 /// What is added to the name of a journal that could not be written any more.
@@ -46,12 +51,7 @@ pub struct Journals {
     dir: PathBuf,
     quota: Quota,
     journals: HashMap<JournalId, Slot>,
-    /// Bytes on disk.
-    total: u64,
-    /// The same for each extension.
-    owners: HashMap<String, u64>,
-    /// Journals of each extension.
-    counts: HashMap<String, usize>,
+    usage: DiskUsage,
     open_files: usize,
     /// Held as long as this lives; the system releases it when the process ends.
     _lock: File,
@@ -115,9 +115,7 @@ impl Journals {
             dir: dir.to_owned(),
             quota,
             journals: HashMap::new(),
-            total: 0,
-            owners: HashMap::new(),
-            counts: HashMap::new(),
+            usage: DiskUsage::default(),
             open_files: 0,
             _lock: lock,
         };
@@ -145,13 +143,10 @@ impl Journals {
                 each(&mut journals, recovered);
             }
         }
-        let refused = journals
-            .journals
-            .values()
-            .filter(|slot| matches!(slot, Slot::Refused(_)));
-        match refused.count() {
-            0 => {}
-            count => tracing::warn!(count, "some journals are not used; their files stay as they are"),
+        let slots = journals.journals.values();
+        let count = slots.filter(|slot| matches!(slot, Slot::Refused(_))).count();
+        if count > 0 {
+            tracing::warn!(count, "some journals are not used; their files stay as they are");
         }
         Ok(journals)
     }
@@ -173,11 +168,7 @@ impl Journals {
     }
 
     fn recover(&mut self, id: JournalId, path: PathBuf, is_stale: bool) -> Option<Recovered> {
-        if self
-            .counts
-            .get(id.owner())
-            .is_some_and(|count| *count >= self.quota.journals)
-        {
+        if self.usage.journals_of(&id) >= self.quota.journals {
             let limit = self.quota.journals;
             self.journals
                 .insert(id, Slot::Refused(Some(JournalError::TooMany { limit })));
@@ -197,14 +188,13 @@ impl Journals {
                     return None;
                 }
                 let bytes = folder.bytes();
-                let siblings = self.owners.get(id.owner()).copied().unwrap_or(0);
-                if let Err(full) = self.quota.check(0, siblings + bytes, self.total + bytes) {
+                let limit = self.usage.limit_beside(&id, 0, self.quota);
+                if let Err(full) = limit.check_shared(bytes) {
                     tracing::debug!(journal = %id.0, %full, "a journal beyond the quota is not used");
                     self.journals.insert(id, Slot::Refused(Some(full)));
                     return None;
                 }
-                *self.counts.entry(id.owner().to_owned()).or_default() += 1;
-                self.count(&id, 0, bytes);
+                self.usage.add_journal(&id, bytes);
                 self.journals.insert(id.clone(), Slot::Open(Box::new(folder)));
                 Some(Recovered { id, records, damage })
             }
@@ -218,7 +208,7 @@ impl Journals {
 
     /// Bytes of all journals on disk.
     pub const fn bytes(&self) -> u64 {
-        self.total
+        self.usage.bytes()
     }
 
     /// Does one thing to a journal; the first `Append` makes it.
@@ -266,14 +256,13 @@ impl Journals {
         if !is_name(&id.0) {
             return Err(JournalError::BadName(id.0.to_string()));
         }
-        let count = self.counts.entry(id.owner().to_owned()).or_default();
-        if *count >= self.quota.journals {
+        if self.usage.journals_of(id) >= self.quota.journals {
             self.journals.insert(id.clone(), Slot::Lost);
             return Err(JournalError::TooMany {
                 limit: self.quota.journals,
             });
         }
-        *count += 1;
+        self.usage.add_journal(id, 0);
         let folder = Box::new(Folder::new(self.dir.join(&*id.0)));
         self.journals.insert(id.clone(), Slot::Open(folder));
         Ok(())
@@ -325,35 +314,15 @@ impl Journals {
             Some(Slot::Open(folder)) => folder,
         };
         let (bytes, open) = (folder.bytes(), folder.is_open());
-        let limit = SpaceLimit {
-            others: self.total - bytes,
-            siblings: self.owners.get(id.owner()).map_or(0, |held| held - bytes),
-            quota: self.quota,
-        };
+        let limit = self.usage.limit_beside(id, bytes, self.quota);
         let done = work(folder, limit);
         let now = folder.bytes();
         self.open_files = self.open_files + usize::from(folder.is_open()) - usize::from(open);
-        self.count(id, bytes, now);
+        self.usage.resize(id, bytes, now);
         if let Err(error) = &done {
             self.give_up(id, matches!(error, JournalError::Io { .. }));
         }
         done
-    }
-
-    /// A journal that took `before` bytes takes `now`.
-    fn count(&mut self, id: &JournalId, before: u64, now: u64) {
-        if before == now {
-            return;
-        }
-        self.total = self.total - before + now;
-        let left = {
-            let held = self.owners.entry(id.owner().to_owned()).or_default();
-            *held = *held - before + now;
-            *held
-        };
-        if left == 0 {
-            self.owners.remove(id.owner());
-        }
     }
 
     /// The session is memory only from here on; a journal that stops in the middle must not be recovered as it is.
@@ -400,13 +369,7 @@ impl Journals {
 
     /// A journal is not among those that are written any more.
     fn let_go(&mut self, id: &JournalId, folder: Folder) -> Folder {
-        self.count(id, folder.bytes(), 0);
-        if let Some(count) = self.counts.get_mut(id.owner()) {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(id.owner());
-            }
-        }
+        self.usage.remove_journal(id, folder.bytes());
         self.open_files -= usize::from(folder.is_open());
         folder
     }
@@ -430,11 +393,6 @@ impl Journals {
             .filter(|slot| matches!(slot, Slot::Open(folder) if folder.is_open()))
             .count();
     }
-}
-
-/// Whether a text may name a journal: lower-case hex, as a folder name safe everywhere.
-fn is_name(name: &str) -> bool {
-    (1..=128).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]

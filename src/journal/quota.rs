@@ -36,7 +36,7 @@ impl Default for Quota {
 impl Quota {
     /// Whether a session of `session` bytes, `origin` with the others of its extension and `total` with all others, stays
     /// within bounds.
-    pub(super) const fn check(&self, session: u64, origin: u64, total: u64) -> Result<(), JournalError> {
+    const fn check(&self, session: u64, origin: u64, total: u64) -> Result<(), JournalError> {
         if session > self.session {
             return Err(JournalError::SessionFull { limit: self.session });
         }
@@ -47,6 +47,27 @@ impl Quota {
             return Err(JournalError::AllFull { limit: self.total });
         }
         Ok(())
+    }
+}
+
+/// The bytes all other journals take, those of the same extension among them, and the bounds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SpaceLimit {
+    pub(super) others: u64,
+    pub(super) siblings: u64,
+    pub(super) quota: Quota,
+}
+
+impl SpaceLimit {
+    /// Whether this journal may take so many bytes.
+    pub(super) const fn check(self, bytes: u64) -> Result<(), JournalError> {
+        self.quota
+            .check(bytes, self.siblings + bytes, self.others + bytes)
+    }
+
+    /// The same for a journal that is there already: whatever it takes itself, others must have room beside it.
+    pub(super) const fn check_shared(self, bytes: u64) -> Result<(), JournalError> {
+        self.quota.check(0, self.siblings + bytes, self.others + bytes)
     }
 }
 

@@ -95,3 +95,8 @@ fn put_together(read: Vec<(u32, u64, Contents)>, last: Option<u32>) -> Recovered
         damage,
     }
 }
+
+/// Whether a text may name a journal: lower-case hex, as a folder name safe everywhere.
+pub(super) fn is_name(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
