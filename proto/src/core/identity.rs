@@ -1,10 +1,14 @@
-//! Which session something is about: its key within one broker, its owner, its name.
+//! Which session something is about: its key within one broker, its owner, its name, its clients.
 
 use crate::wire::record::Name;
 
 /// Names a session within one broker's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SessionKey(pub(crate) u64);
+
+/// A client of one session, for the session's whole life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ClientId(pub(crate) u32);
 
 /// The owner of a session: no other can address it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

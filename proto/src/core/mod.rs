@@ -15,7 +15,6 @@ pub mod io;
 pub mod journal;
 mod journal_record;
 mod lane_queues;
-mod log;
 mod outbox;
 mod pattern;
 pub mod policy;

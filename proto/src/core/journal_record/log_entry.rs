@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::forms::{ErrorForm, GapForm, ReportForm, StateForm};
 use super::payload::{put_payload, take_payload};
 use super::{JournalRecord, MAX_COPIED, RECORD, json, number};
+use crate::core::identity::ClientId;
 use crate::core::journal::RawRecord;
-use crate::core::log::ClientId;
 use crate::wire::payload::Payload;
 use crate::wire::record::{Body, ErrorInfo, OutcomeReport, Record, ResponseReport, StateChange};
 

@@ -18,8 +18,8 @@ pub(crate) use self::forms::{OverflowForm, WantedForm};
 use self::log_entry::decode_record;
 pub(crate) use self::log_entry::encode_record;
 use self::payload::{put_payload, take_payload};
+use super::identity::ClientId;
 use super::journal::RawRecord;
-use super::log::ClientId;
 
 /// Format of the records below; a newer one is refused.
 pub(crate) const VERSION: u32 = 1;

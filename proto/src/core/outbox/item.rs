@@ -9,7 +9,7 @@ use crate::wire::message::USUAL_LANE;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Outcome};
 
-use crate::core::log::ClientId;
+use crate::core::identity::ClientId;
 
 /// One accepted message.
 #[derive(Debug, Clone)]

@@ -15,8 +15,8 @@ use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Outcome};
 
 pub(crate) use self::item::{Awaiting, Item, MessageResult, MessageStatus, NextMessage, Settled, Terms};
+use super::identity::ClientId;
 use super::lane_queues::LaneQueues;
-use super::log::ClientId;
 
 /// Messages that may wait while a link takes them as they come.
 const MAX_FLOWING_MESSAGES: usize = 65_536;

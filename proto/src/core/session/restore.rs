@@ -11,11 +11,11 @@ use crate::wire::options::{Durability, Options};
 use crate::wire::record::{Body, Name, Outcome, Record, State};
 
 use crate::core::context::Context;
+use crate::core::identity::ClientId;
 use crate::core::identity::{Identity, SessionKey};
 use crate::core::io::{Now, Output};
 use crate::core::journal::{Damage, JournalEntry, JournalId, RawRecord};
 use crate::core::journal_record::{Accepted, JournalRecord, Meta, VERSION};
-use crate::core::log::ClientId;
 use crate::core::recorded_log::Durable;
 
 use super::delivery::Delivery;

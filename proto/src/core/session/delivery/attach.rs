@@ -8,9 +8,9 @@ use crate::wire::options::Window;
 use crate::wire::record::{Body, Gap, Name, Record};
 
 use crate::core::context::{RECORD_OVERHEAD, error};
+use crate::core::identity::ClientId;
 use crate::core::io::PortId;
 use crate::core::journal_record::JournalRecord;
-use crate::core::log::ClientId;
 use crate::core::recorded_log::Durable;
 
 use super::client::Attachment;

@@ -9,9 +9,9 @@ use crate::wire::options::Window;
 use crate::wire::record::Name;
 
 use crate::core::filter::Filter;
+use crate::core::identity::ClientId;
 use crate::core::io::PortId;
 use crate::core::journal_record::JournalRecord;
-use crate::core::log::ClientId;
 
 /// How long more must wait behind the window than is acknowledged before the client gets `stalled`.
 const STALL_AFTER: Duration = Duration::from_secs(2);

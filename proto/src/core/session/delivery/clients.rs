@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::wire::record::Name;
 
+use crate::core::identity::ClientId;
 use crate::core::io::PortId;
-use crate::core::log::ClientId;
 
 use super::client::{Attachment, Client};
 

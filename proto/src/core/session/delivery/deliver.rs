@@ -7,9 +7,9 @@ use crate::wire::record::{Body, Record};
 
 use crate::core::context::RECORD_OVERHEAD;
 use crate::core::filter::{View, seen};
+use crate::core::identity::ClientId;
 use crate::core::io::Output;
-use crate::core::log::{ClientId, LogEntry};
-use crate::core::recorded_log::RecordedLog;
+use crate::core::recorded_log::{LogEntry, RecordedLog};
 
 use super::super::in_millis;
 use super::client::Attachment;

@@ -25,11 +25,11 @@ use crate::wire::record::{Body, Name, Record};
 
 use crate::core::context::PortWriter;
 use crate::core::guard::ReceiveGuard;
+use crate::core::identity::ClientId;
 use crate::core::identity::Identity;
 use crate::core::io::{Now, PortId};
 use crate::core::journal::{JournalId, RawRecord};
 use crate::core::journal_record::JournalRecord;
-use crate::core::log::ClientId;
 use crate::core::recorded_log::{Durable, RecordedLog, Recorder};
 
 use super::in_millis;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::wire::code::GapReason;
 use crate::wire::record::{Name, Record};
 
+use crate::core::identity::ClientId;
 use crate::core::journal::JournalId;
-use crate::core::log::ClientId;
 use crate::core::recorded_log::Recorder;
 
 use super::Delivery;

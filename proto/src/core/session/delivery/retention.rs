@@ -9,7 +9,7 @@ use crate::wire::options::{Options, Overflow};
 use crate::wire::payload::Payload;
 use crate::wire::record::Body;
 
-use crate::core::log::{Log, RECORD_COST};
+use crate::core::recorded_log::{RECORD_COST, RecordedLog};
 
 use super::views::Views;
 use super::{Delivery, DeliveryContext, ReadRequest};
@@ -59,7 +59,7 @@ impl Delivery {
             Overflow::Pause | Overflow::Close => 0,
             Overflow::DropOldest | Overflow::DropNewest => size,
         };
-        let is_over = |log: &Log| {
+        let is_over = |log: &RecordedLog| {
             log.messages() > 0
                 && (log.messages() + 1 > max_messages
                     || log.bytes() + size > max_bytes

@@ -10,8 +10,8 @@ use crate::wire::rule::ParsedMessage;
 
 use crate::core::context::error;
 use crate::core::filter::{FilterDecision, FilterReason, View};
+use crate::core::identity::ClientId;
 use crate::core::io::{Now, PortId};
-use crate::core::log::ClientId;
 
 use super::super::budget::too_many_subscriptions;
 use super::{Delivery, DeliveryContext};

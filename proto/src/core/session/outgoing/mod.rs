@@ -22,9 +22,9 @@ use crate::wire::record::{ErrorInfo, Name};
 
 use crate::core::dialect::outlines::Outlines;
 use crate::core::guard::SendGuard;
+use crate::core::identity::ClientId;
 use crate::core::io::{Now, PortId};
 use crate::core::journal_record::JournalRecord;
-use crate::core::log::ClientId;
 use crate::core::outbox::{NextMessage, Outbox, Settled};
 use crate::core::requests::Requests;
 use crate::core::subscriptions::Subscriptions;

@@ -7,8 +7,8 @@ use crate::wire::options::Options;
 use crate::wire::record::ErrorInfo;
 
 use crate::core::dialect::outlines::Outlines;
+use crate::core::identity::ClientId;
 use crate::core::io::Now;
-use crate::core::log::ClientId;
 use crate::core::outbox::{Awaiting, Item, Terms};
 use crate::core::requests::{AnswerKind, AwaitedAnswer};
 

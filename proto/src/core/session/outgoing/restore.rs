@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::wire::record::{Name, Outcome};
 
+use crate::core::identity::ClientId;
 use crate::core::io::Now;
 use crate::core::journal_record::{Accepted, AcceptedHead, JournalRecord};
-use crate::core::log::ClientId;
 use crate::core::outbox::{Awaiting, Item, Terms};
 
 use super::Outgoing;

@@ -1,6 +1,6 @@
 //! A session's records by `seq`: append, drop, trim. What is dropped becomes a gap in its place, never nothing.
 //!
-//! It knows no clients, windows or links; its caller says who a record is for and what has been delivered. How losses become gaps
+//! Only `RecordedLog` changes it; others read. It knows no clients, windows or links; its caller says who a record is for and what has been delivered. How losses become gaps
 //! is in `gaps`.
 
 mod gaps;
@@ -11,14 +11,11 @@ use std::time::Duration;
 use crate::wire::code::{Code, GapReason};
 use crate::wire::record::{Body, ErrorInfo, Record, StateChange};
 
-use super::filter::View;
+use crate::core::filter::View;
+use crate::core::identity::ClientId;
 
 /// What a record takes by itself, with the room that a growing log has to spare.
 pub(crate) const RECORD_COST: usize = 256;
-
-/// A client of one session, for the session's whole life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ClientId(pub(crate) u32);
 
 /// Entries that are moved for one that leaves.
 const MAX_MOVED: usize = 4096;
@@ -181,14 +178,14 @@ impl Log {
     }
 
     /// The entry at this index stands in the journal as it is now.
-    pub(crate) fn mark_stored(&mut self, index: usize) {
+    pub(super) fn mark_stored(&mut self, index: usize) {
         if let Some(entry) = self.entries.get_mut(index) {
             entry.stored = true;
         }
     }
 
     /// Somebody sees the entry at this index: it never changes any more.
-    pub(crate) fn mark_delivered(&mut self, index: usize) {
+    pub(super) fn mark_delivered(&mut self, index: usize) {
         if let Some(entry) = self.entries.get_mut(index) {
             entry.delivered = true;
         }
@@ -200,13 +197,13 @@ impl Log {
     }
 
     /// The oldest message held.
-    pub(crate) fn oldest_message(&mut self) -> Option<&LogEntry> {
+    pub(super) fn oldest_message(&mut self) -> Option<&LogEntry> {
         let index = self.oldest_message_index()?;
         self.entries.get(index)
     }
 
     /// Whether the oldest message was appended at least `age` ago.
-    pub(crate) fn oldest_message_is_older(&mut self, now: Duration, age: Duration) -> bool {
+    pub(super) fn oldest_message_is_older(&mut self, now: Duration, age: Duration) -> bool {
         self.oldest_message()
             .is_some_and(|entry| now.saturating_sub(entry.appended_at) >= age)
     }
@@ -221,7 +218,7 @@ impl Log {
     }
 
     /// Appends a record; its `seq`. A state that was not delivered is replaced by the state that follows it directly.
-    pub(crate) fn append(&mut self, now: Duration, body: Body, audience: Option<ClientId>) -> u64 {
+    pub(super) fn append(&mut self, now: Duration, body: Body, audience: Option<ClientId>) -> u64 {
         if let Body::State(change) = &body
             && self.newest_yields_to(change)
         {
@@ -237,7 +234,7 @@ impl Log {
     }
 
     /// Says how clients with filters see the newest record.
-    pub(crate) fn set_views(&mut self, views: Vec<(ClientId, View)>) {
+    pub(super) fn set_views(&mut self, views: Vec<(ClientId, View)>) {
         if let Some(newest) = self.entries.back_mut() {
             newest.views = views;
         }
@@ -245,7 +242,7 @@ impl Log {
 
     /// Takes a message from a client that has not seen it; `false` when there is none of that number any more.
     /// If no other client wants it, as `wanted` says, it is removed from the log without a gap.
-    pub(crate) fn withdraw(
+    pub(super) fn withdraw(
         &mut self,
         seq: u64,
         client: ClientId,
@@ -274,7 +271,7 @@ impl Log {
     }
 
     /// Puts back a record from the journal: a later one with the same `seq` replaces an earlier.
-    pub(crate) fn restore(&mut self, now: Duration, record: Record, audience: Option<ClientId>) {
+    pub(super) fn restore(&mut self, now: Duration, record: Record, audience: Option<ClientId>) {
         let from = match record.body {
             Body::Gap(gap) => gap.from,
             _ => record.seq,
@@ -302,12 +299,12 @@ impl Log {
     }
 
     /// Numbers up to `seq` were given once; their records are finished and gone, or come back later.
-    pub(crate) fn skip_to(&mut self, seq: u64) {
+    pub(super) fn skip_to(&mut self, seq: u64) {
         self.last = self.last.max(seq);
     }
 
     /// Removes the oldest entry as long as `done` says that no client needs it; the newest `seq` removed.
-    pub(crate) fn trim(&mut self, mut done: impl FnMut(&LogEntry) -> bool) -> Option<u64> {
+    pub(super) fn trim(&mut self, mut done: impl FnMut(&LogEntry) -> bool) -> Option<u64> {
         let mut trimmed = None;
         while self.entries.front().is_some_and(&mut done) {
             if let Some(entry) = self.entries.pop_front() {

@@ -1,7 +1,9 @@
-//! A log and its journal as one: nothing is appended that is not journalled first.
+//! A log and its journal as one: nothing is appended that is not journalled before anybody sees it.
 //!
 //! Order is the point: a block of numbers before any of them, a record before its delivery, an intent before its write.
 //! What the records of a journal look like is in `core::journal_record`; files belong to the crate's `journal` module.
+
+mod log;
 
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -10,11 +12,13 @@ use std::time::Duration;
 use crate::wire::code::GapReason;
 use crate::wire::record::{Body, Record};
 
+use self::log::Log;
+pub(crate) use self::log::{LogEntry, RECORD_COST};
 use super::filter::View;
+use super::identity::ClientId;
 use super::io::Output;
 use super::journal::{JournalEntry, JournalId, RawRecord};
 use super::journal_record::{JournalRecord, encode_record};
-use super::log::{ClientId, Log, LogEntry};
 
 /// Numbers reserved at a time.
 const BLOCK: u64 = 4096;
@@ -39,7 +43,13 @@ impl Recorder<'_> {
     }
 }
 
-/// A session's records, and the journal that they are in, if there is one. Reading goes to the log itself.
+/// A session's records, and the journal that they are in, if there is one. Reading goes to the log itself, which nothing
+/// else can change.
+///
+/// `append` and `append_gap` write down what they append. The one exception is `append_lost`: losses that come one after
+/// the other are one gap that grows. `write_losses` writes down what it has become: `Delivery::deliver` calls it before
+/// anything goes out, and `append` before the next record. The numbers of losses are reserved in the journal before they
+/// are used, like all others: a broker that ends in between gives none twice.
 #[derive(Debug, Default)]
 pub(crate) struct RecordedLog {
     log: Log,
@@ -76,7 +86,7 @@ impl RecordedLog {
         seq
     }
 
-    /// As `append`, for a message that clients with filters see in their own ways.
+    /// How clients with filters see the newest record. It is not written down, as filters are not.
     pub(crate) fn set_views(&mut self, views: Vec<(ClientId, View)>) {
         self.log.set_views(views);
     }

@@ -4,14 +4,15 @@
 
 use std::time::Duration;
 
-use super::super::filter::View;
-use super::{ClientId, Log, LogEntry, is_of_the_link};
+use super::{Log, LogEntry, is_of_the_link};
+use crate::core::filter::View;
+use crate::core::identity::ClientId;
 use crate::wire::code::GapReason;
 use crate::wire::record::{Body, Gap, Record, State};
 
 impl Log {
     /// Appends the loss of one message that was never kept; its `seq`.
-    pub(crate) fn append_lost(&mut self, now: Duration, reason: GapReason) -> u64 {
+    pub(in crate::core::recorded_log) fn append_lost(&mut self, now: Duration, reason: GapReason) -> u64 {
         self.last += 1;
         self.dropped += 1;
         let gap = Gap {
@@ -37,7 +38,14 @@ impl Log {
     }
 
     /// Appends a gap over numbers that were skipped; its `seq`.
-    pub(crate) fn append_gap(&mut self, now: Duration, from: u64, to: u64, count: u64, reason: GapReason) {
+    pub(in crate::core::recorded_log) fn append_gap(
+        &mut self,
+        now: Duration,
+        from: u64,
+        to: u64,
+        count: u64,
+        reason: GapReason,
+    ) {
         self.last = self.last.max(to);
         self.newest_gap = self.last;
         let gap = Gap {
@@ -58,7 +66,7 @@ impl Log {
     }
 
     /// Drops the oldest message; a gap takes its place. `false` when there is none.
-    pub(crate) fn drop_oldest(&mut self, reason: GapReason) -> bool {
+    pub(in crate::core::recorded_log) fn drop_oldest(&mut self, reason: GapReason) -> bool {
         let Some(index) = self.oldest_message_index() else {
             return false;
         };
