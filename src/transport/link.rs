@@ -31,6 +31,7 @@ use super::events::{DialCommand, Events, Permit};
 use super::handshake::Upgraded;
 use super::inbox::{Inbox, InboxLimit};
 use super::reader::FrameReader;
+use super::stream::ServerStream;
 use super::writer::Writer;
 use super::{Network, Place, place};
 use crate::core::io::{DialId, LinkEvent, Target};
@@ -59,49 +60,57 @@ const MAX_QUEUED_MESSAGES: usize = 1024;
 /// Runs a dial until it is over.
 pub async fn run<W: From<(DialId, LinkEvent)> + Send + 'static>(
     network: Arc<Network>,
+    target: Box<Target>,
+    jar: SharedJar,
+    commands: queue::Receiver<DialCommand>,
+    events: Events<W>,
+) {
+    // Both boxed, so that an open link does not carry the memory that opening and closing need.
+    let Some(mut link) = Box::pin(open(network, target, jar, commands, events)).await else {
+        return;
+    };
+    let over = poll_fn(|cx| link.poll(cx)).await;
+    Box::pin(link.conclude(over)).await;
+}
+
+/// Dials; `None` if there is no link, which has been reported.
+async fn open<W: From<(DialId, LinkEvent)> + Send + 'static>(
+    network: Arc<Network>,
     mut target: Box<Target>,
     jar: SharedJar,
     mut commands: queue::Receiver<DialCommand>,
     events: Events<W>,
-) {
+) -> Option<Link<ServerStream, W>> {
     jar.write(&mut target);
-    // Boxed, so that an open link does not carry the memory that the handshake needs.
-    let mut dialling = Box::pin(async { network.dial(&target, &jar).await });
     let mut early = VecDeque::new();
-    let result = loop {
-        tokio::select! {
-            biased;
-            command = commands.next() => match command {
-                None | Some(DialCommand::HangUp { .. }) => return,
-                Some(command) => early.push_back(command),
-            },
-            result = &mut dialling => break result,
+    let result = {
+        let mut dialling = std::pin::pin!(network.dial(&target, &jar));
+        loop {
+            tokio::select! {
+                biased;
+                command = commands.next() => match command {
+                    None | Some(DialCommand::HangUp { .. }) => return None,
+                    Some(command) => early.push_back(command),
+                },
+                result = &mut dialling => break result,
+            }
         }
     };
-    drop(dialling);
-    drop(network);
-    drop(jar);
     let upgraded = match result {
         Ok(upgraded) => upgraded,
         Err(error) => {
             let end = error.into_end();
             tracing::debug!(dial = events.dial.0, error = ?end.error, "no link");
             events.send(LinkEvent::Ended(end)).await;
-            return;
+            return None;
         }
     };
     let opened = LinkEvent::Opened {
         subprotocol: upgraded.subprotocol.clone(),
         extensions: upgraded.extensions.clone(),
     };
-    let mut link = Link::new(upgraded, &target, commands, early, events);
-    drop(target);
-    if !link.events.send(opened).await {
-        return;
-    }
-    let over = poll_fn(|cx| link.poll(cx)).await;
-    // Boxed, so that an open link does not carry the memory that closing needs.
-    Box::pin(link.conclude(over)).await;
+    let link = Link::new(upgraded, &target, commands, early, events);
+    link.events.send(opened).await.then_some(link)
 }
 
 /// An open link.
