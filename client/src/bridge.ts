@@ -182,21 +182,21 @@ export class Bridge {
    * `open` waits for the host, which the SDK looks for at least every 30 s; without a listener for that event it
    * rejects. The option `waitForHost` overrides this.
    */
-  open<Schema extends StandardSchema, Said extends Sendable = Sendable>(
+  open<Schema extends StandardSchema, Sent extends Sendable = Sendable>(
     name: string,
     url: string | undefined,
     options: SessionOptions & { schema: Schema },
-  ): Promise<Session<SchemaOutput<Schema>, Said>>;
-  open<Incoming = unknown, Said extends Sendable = Sendable>(
+  ): Promise<Session<SchemaOutput<Schema>, Sent>>;
+  open<Incoming = unknown, Sent extends Sendable = Sendable>(
     name: string,
     url?: string,
     options?: SessionOptions,
-  ): Promise<Session<Incoming, Said>>;
+  ): Promise<Session<Incoming, Sent>>;
   /** Attaches to the session that another context has opened. */
-  open<Incoming = unknown, Said extends Sendable = Sendable>(
+  open<Incoming = unknown, Sent extends Sendable = Sendable>(
     name: string,
     options: SessionOptions,
-  ): Promise<Session<Incoming, Said>>;
+  ): Promise<Session<Incoming, Sent>>;
   open(name: string, target?: string | SessionOptions, more?: SessionOptions): Promise<Session> {
     const [url, options] = typeof target === "object" ? [undefined, target] : [target, more];
     const session = this.#sessions.get(name) ?? new Session(this.#sessionHost, name, url, options);

@@ -3,11 +3,11 @@
 import type { EventPayload, Payload } from "./wire.js";
 
 /** Data that can be sent: text, bytes, or any JSON value. */
-export type Sendable = string | ArrayBuffer | ArrayBufferView | Json;
-type Json = null | boolean | number | object;
+export type Sendable = string | ArrayBuffer | ArrayBufferView | JsonValue;
+type JsonValue = null | boolean | number | object;
 
 /** What a message can hold: a Blob becomes its bytes when it is sent. */
-export type Content = Payload | EventPayload | Blob;
+export type SendContent = Payload | EventPayload | Blob;
 
 /** The payload of a value: strings as text, buffers and views as bytes, everything else as JSON. */
 export function toPayload(data: Sendable): Payload {

@@ -18,7 +18,9 @@ import type {
 } from "./wire.js";
 
 /** A frame with an id, which the broker answers. */
-export type Question = (Extract<ToBroker, { id?: string; session: string }> | Status | Ping) & { id: string };
+export type RequestFrame = (Extract<ToBroker, { id?: string; session: string }> | Status | Ping) & {
+  id: string;
+};
 
 /** The outcome of a message, as the broker reports it. */
 export interface SendResult {
@@ -38,7 +40,7 @@ export interface Answers {
 
 /** A frame until its answer, whatever that is. */
 export interface PendingFrame {
-  readonly frame: Question;
+  readonly frame: RequestFrame;
   /** The type of its answer. */
   readonly awaits: keyof Answers;
   /** Size of the payload, roughly, in bytes. */
@@ -74,14 +76,14 @@ export const FLIGHT = { entries: 512, bytes: 4 * 1024 * 1024 };
 /** The unsettled frames of one session, or of a bridge, in the order they were added. */
 export class PendingQueue {
   readonly #clock: Clock;
-  readonly #post: (frame: Question | Cancel) => void;
+  readonly #post: (frame: RequestFrame | Cancel) => void;
   readonly #entries = new Map<string, PendingFrame>();
   #waiting: PendingFrame[] = [];
   #attached = false;
   #bytes = 0;
   #flight = { entries: 0, bytes: 0 };
 
-  constructor(clock: Clock, post: (frame: Question | Cancel) => void) {
+  constructor(clock: Clock, post: (frame: RequestFrame | Cancel) => void) {
     this.#clock = clock;
     this.#post = post;
   }
@@ -212,7 +214,7 @@ export class PendingQueue {
   }
 
   /** The frame with `ttl` reduced by the time it has waited; undefined when its time is over. */
-  #withRemainingTtl(entry: PendingFrame): Question | undefined {
+  #withRemainingTtl(entry: PendingFrame): RequestFrame | undefined {
     const { frame } = entry;
     // The broker refuses a `ttl` that is not a number, with an error that names it.
     if (frame.type !== "send" || typeof frame.ttl !== "number") return frame;

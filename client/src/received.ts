@@ -1,10 +1,27 @@
-// One message or answer as the developer sees it. It does not acknowledge by itself; the inbox does.
+// One message or answer as the application receives it. It does not acknowledge by itself; the inbox does.
 
 import type { AckToken } from "./acks.js";
 import { fromBase64 } from "./payload.js";
 import type { Message, MessageFields, Response } from "./wire.js";
 
-/** What a message can ask of its session. */
+/** The fields of a received message, as JSON. */
+export type ReceivedFields = Pick<
+  Received,
+  | "session"
+  | "seq"
+  | "time"
+  | "redelivered"
+  | "tags"
+  | "text"
+  | "json"
+  | "base64"
+  | "event"
+  | "args"
+  | "namespace"
+  | "lastEventId"
+> & { readonly reply: boolean };
+
+/** What a message needs from its session. */
 export interface ReceivedHost {
   done(message: Received): void;
   reply(message: Received, args: unknown[]): void;
@@ -44,7 +61,12 @@ export class Received<Json = unknown> {
   readonly #token: AckToken | undefined;
 
   /** @internal */
-  constructor(frame: Message | Response, epoch: string, host?: ReceivedHost, token?: AckToken) {
+  constructor(
+    frame: Message | Response | ReceivedFields,
+    epoch: string,
+    host?: ReceivedHost,
+    token?: AckToken,
+  ) {
     const { type: _, reply = false, ...fields } = frame as Partial<MessageFields>;
     Object.assign(this, { epoch, time: 0, redelivered: false, tags: [], wantsReply: reply }, fields);
     this.#host = host;

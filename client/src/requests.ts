@@ -3,7 +3,7 @@
 import type { Clock } from "./browser-api.js";
 import { LongwireError } from "./errors.js";
 import { blobPayload } from "./payload.js";
-import { type Answers, type Pending, type PendingFrame, PendingQueue, type Question } from "./pending.js";
+import { type Answers, type Pending, type PendingFrame, PendingQueue, type RequestFrame } from "./pending.js";
 import type { Cancel, OutcomeWord, Payload } from "./wire.js";
 
 /** What may come with a frame. */
@@ -25,7 +25,7 @@ export class Requests {
   #over: LongwireError | undefined;
 
   /** `onAdded` is called when a frame waits for the broker. */
-  constructor(clock: Clock, post: (frame: Question | Cancel) => void, onAdded: () => void) {
+  constructor(clock: Clock, post: (frame: RequestFrame | Cancel) => void, onAdded: () => void) {
     this.queue = new PendingQueue(clock, post);
     this.#clock = clock;
     this.#onAdded = onAdded;
@@ -34,7 +34,7 @@ export class Requests {
   /** Sends a frame; resolves with its answer of the type `awaits`. */
   ask<Type extends keyof Answers>(
     awaits: Type,
-    frame: Question,
+    frame: RequestFrame,
     { signal, onAccepted, blob, withdrawn }: Extra<Answers[Type]> = {},
   ): Promise<Answers[Type]> {
     return new Promise((resolve, reject) => {
@@ -112,7 +112,7 @@ function isAwaiting<Type extends keyof Answers>(
 }
 
 /** Roughly the bytes of a frame's content. */
-function weigh(frame: Question): number {
+function weigh(frame: RequestFrame): number {
   const { text, base64, json, args } = frame as Payload & { args?: unknown };
   if (base64) return (base64.length * 3) / 4;
   return (text ?? JSON.stringify(json ?? args))?.length ?? 0;

@@ -20,7 +20,7 @@ import type {
 import type { Credentials, EventPayload, LinkState, Opened } from "./wire.js";
 
 /** A persistent connection. Get one with `bridge.open`. */
-export class Session<Incoming = unknown, Said extends Sendable = Sendable>
+export class Session<Incoming = unknown, Sent extends Sendable = Sendable>
   implements AsyncIterable<Received<Incoming>>
 {
   /** Its name, unique in this extension and profile. */
@@ -112,7 +112,7 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
    * Sends a message, and resolves with its outcome. Rejects when the broker refuses it. The bytes of a Blob are read
    * first; messages sent later wait for them.
    */
-  send(data: Said | Blob, options: SendOptions = {}): Promise<SendOutcome> {
+  send(data: Sent | Blob, options: SendOptions = {}): Promise<SendOutcome> {
     return this.core.outgoing.send(isBlob(data) ? data : toPayload(data), options);
   }
 
@@ -130,7 +130,7 @@ export class Session<Incoming = unknown, Said extends Sendable = Sendable>
    * Sends a request, and resolves with the answer. Rejects with `timeout`, `link-lost`, `not-sent` and similar
    * codes.
    */
-  async request(data: Said | EventPayload, options: RequestOptions): Promise<Received<Incoming>> {
+  async request(data: Sent | EventPayload, options: RequestOptions): Promise<Received<Incoming>> {
     const answer = this.core.answer(await this.core.outgoing.request(data, options));
     if (answer instanceof LongwireError) throw answer;
     return answer as Received<Incoming>;

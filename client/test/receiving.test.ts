@@ -275,3 +275,17 @@ test("a position that was stored is offered, even if its acknowledgement was los
   assert.deepEqual(second.frames("open")[0]?.resume, { epoch: first.broker.session("s").epoch, seq: 1 });
   assert.deepEqual(seen, []);
 });
+
+test("several callbacks per event name, removed one by one", async () => {
+  const { broker, bridge } = startWorker();
+  const session = await bridge.open("s", "ws://x");
+  const seen: string[] = [];
+  const off = session.onEvent("e", () => seen.push("one"));
+  session.onEvent("e", () => seen.push("two"));
+  session.onEvent("f", () => seen.push("f"));
+  await settle();
+  broker.append("s", { type: "message", time: 1, event: "e", args: [] });
+  off();
+  broker.append("s", { type: "message", time: 1, event: "e", args: [] });
+  assert.deepEqual(seen, ["one", "two", "two"]);
+});

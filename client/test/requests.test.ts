@@ -117,20 +117,6 @@ test("subscriptions are sent again only to a broker that does not know them", as
   assert.equal(frames("subscribe").length, 1);
 });
 
-test("several callbacks per event name, removed one by one", async () => {
-  const { broker, bridge } = startWorker();
-  const session = await bridge.open("s", "ws://x");
-  const seen: string[] = [];
-  const off = session.onEvent("e", () => seen.push("one"));
-  session.onEvent("e", () => seen.push("two"));
-  session.onEvent("f", () => seen.push("f"));
-  await settle();
-  broker.append("s", { type: "message", time: 1, event: "e", args: [] });
-  off();
-  broker.append("s", { type: "message", time: 1, event: "e", args: [] });
-  assert.deepEqual(seen, ["one", "two", "two"]);
-});
-
 test("credentials are given when the broker asks, also when it asked before there was a provider", async () => {
   const { broker, bridge, frames } = startWorker();
   const session = await bridge.open("s", "ws://x", { auth: "provider" });

@@ -74,10 +74,10 @@ export class PageBridge {
    * Opens a session that the worker has opened and that `relay` allows. It waits while the worker or the native host
    * cannot be reached; rejects with `relay-refused`, `no-session`, or the broker's error.
    */
-  open<Incoming = unknown, Said extends Sendable = Sendable>(
+  open<Incoming = unknown, Sent extends Sendable = Sendable>(
     name: string,
     options: PageOpenOptions = {},
-  ): Promise<PageSession<Incoming, Said>> {
+  ): Promise<PageSession<Incoming, Sent>> {
     if (this.#failure) return Promise.reject(this.#failure);
     const session =
       this.#sessions.get(name) ??
@@ -92,7 +92,7 @@ export class PageBridge {
     this.#sessions.set(name, session);
     if (!known && this.#state === "ready") session.attach();
     else if (this.#state === "idle") this.#connect();
-    return session.whenOpen() as Promise<PageSession<Incoming, Said>>;
+    return session.whenOpen() as Promise<PageSession<Incoming, Sent>>;
   }
 
   /** Closes the port and detaches the page's sessions; they continue in the worker and the broker. */

@@ -1,5 +1,5 @@
-// A session as a page holds it. It processes messages as the worker's sessions do, with the same inbox, and says what is
-// finished; the worker acknowledges. What is sent has an id, so that a worker that died does not send it twice.
+// A session in a page. It processes messages as the worker's sessions do, with the same inbox, and reports finished messages;
+// the worker acknowledges them. Messages to send have an id, so that a restarted worker does not send them twice.
 
 import type { AckToken } from "../acks.js";
 import type { Clock } from "../browser-api.js";
@@ -7,7 +7,7 @@ import { type AnyLongwireError, LongwireError } from "../errors.js";
 import { Callbacks, report, type Unsubscribe } from "../events.js";
 import { ATTEMPTS, type GapEvent, Inbox, type InboxHandler } from "../inbox.js";
 import { type Sendable, toPayload } from "../payload.js";
-import { Received, type ReceivedHost } from "../received.js";
+import { Received, type ReceivedFields, type ReceivedHost } from "../received.js";
 import type { FromPage, PlainState, ToPage } from "../relay/messages.js";
 import type {
   EndReason,
@@ -17,7 +17,7 @@ import type {
   SessionOptions,
   StateEvent,
 } from "../session-types.js";
-import type { EventPayload, LinkState, Message, Payload } from "../wire.js";
+import type { EventPayload, LinkState, Payload } from "../wire.js";
 import { fromPlain } from "./errors.js";
 
 /** Options of `open` in a content script. */
@@ -44,18 +44,18 @@ export interface PageSessionEvents<Incoming = unknown> {
 /** What a session needs from its page. @internal */
 export interface PageSessionHost {
   readonly clock: Clock;
-  /** Says it to the worker, if there is one. */
+  /** Posts a message to the worker, if there is one. */
   post(message: FromPage): void;
   /** The session is over for this page. */
   left(): void;
 }
 
-type Question = Extract<FromPage, { type: "send" | "request" }>;
-type Events = Omit<PageSessionEvents, "message" | "gap">;
+type PageRequest = Extract<FromPage, { type: "send" | "request" }>;
+type CallbackEvents = Omit<PageSessionEvents, "message" | "gap">;
 
-/** What waits for the worker's answer. */
-interface Pending {
-  readonly question: Question;
+/** A message or request without an answer of the worker. */
+interface PendingPageRequest {
+  readonly request: PageRequest;
   resolve(answer: SendOutcome | Received): void;
   reject(error: LongwireError): void;
 }
@@ -82,7 +82,7 @@ class PageToken implements AckToken {
 }
 
 /** A session of the worker in this page. Get one with `open`. */
-export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
+export class PageSession<Incoming = unknown, Sent extends Sendable = Sendable>
   implements AsyncIterable<Received<Incoming>>
 {
   /** Its name. */
@@ -90,16 +90,16 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
   readonly #host: PageSessionHost;
   readonly #options: PageOpenOptions;
   readonly #inbox: Inbox;
-  readonly #callbacks = new Callbacks<Events>();
+  readonly #callbacks = new Callbacks<CallbackEvents>();
   readonly #received: ReceivedHost;
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new Map<string, PendingPageRequest>();
   readonly #tokens = new Map<string, PageToken>();
-  #waiting: { resolve(session: PageSession<Incoming, Said>): void; reject(error: LongwireError): void }[] =
+  #waiting: { resolve(session: PageSession<Incoming, Sent>): void; reject(error: LongwireError): void }[] =
     [];
   #link: StateEvent | undefined;
   #opened = false;
   #epoch = "";
-  /** The newest message of this epoch that has arrived: what is not above it has been here. */
+  /** The newest message of this epoch that has arrived: earlier ones have been received. */
   #arrived = 0;
   #over: LongwireError | undefined;
 
@@ -148,7 +148,7 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
   }
 
   /** Sends a message, and resolves with its outcome. Rejects when the worker or the broker refuses it. */
-  send(data: Said, options: SendOptions = {}): Promise<SendOutcome> {
+  send(data: Sent, options: SendOptions = {}): Promise<SendOutcome> {
     return this.#ask("send", toPayload(data), options) as Promise<SendOutcome>;
   }
 
@@ -167,7 +167,7 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
   }
 
   /** Sends a request, and resolves with the answer. */
-  request(data: Said | EventPayload, options: RequestOptions): Promise<Received<Incoming>> {
+  request(data: Sent | EventPayload, options: RequestOptions): Promise<Received<Incoming>> {
     const isEvent = typeof data === "object" && data !== null && "event" in data && "args" in data;
     const body = isEvent ? (data as EventPayload) : toPayload(data as Sendable);
     return this.#ask("request", body, options) as Promise<Received<Incoming>>;
@@ -185,7 +185,7 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
   // ---- for the bridge ----
 
   /** @internal Resolves when the worker has opened it. */
-  whenOpen(): Promise<PageSession<Incoming, Said>> {
+  whenOpen(): Promise<PageSession<Incoming, Sent>> {
     if (this.#over) return Promise.reject(this.#over);
     if (this.#opened) return Promise.resolve(this);
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
@@ -201,14 +201,14 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
     return this.#tokens.size;
   }
 
-  /** @internal There is a worker: opens it there, and says again what has no answer. */
+  /** @internal There is a worker: opens the session there, and posts pending requests again. */
   attach(): void {
     const { from } = this.#options;
     this.#host.post({ type: "open", session: this.name, ...(from && !this.#opened ? { from } : {}) });
-    for (const { question } of this.#pending.values()) this.#host.post(question);
+    for (const { request } of this.#pending.values()) this.#host.post(request);
   }
 
-  /** @internal The worker is gone. What it had handed out is finished here all the same. */
+  /** @internal The worker has stopped. Messages that it delivered are finished here all the same. */
   lost(): void {
     for (const token of this.#tokens.values()) token.n = 0;
   }
@@ -226,7 +226,7 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
     this.#callbacks.emit("detached", reason, error);
   }
 
-  /** @internal Takes what the worker says of it. */
+  /** @internal Handles a message of the worker about this session. */
   take(message: Exclude<ToPage, { type: "ready" | "refused" | "error" }>): void {
     switch (message.type) {
       case "opened":
@@ -277,24 +277,24 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
     this.#arrived = 0;
   }
 
-  /** Another broker, and the worker that could have told has died. */
+  /** Another broker has started, and the worker that would report that has stopped. */
   #reset(): void {
     const gap: GapEvent = { session: this.name, from: 0, to: 0, count: 0, reason: "reset", exact: false };
     this.#inbox.push({ gap });
   }
 
-  #message(frame: Message, epoch: string, n: number): void {
-    // Of an attachment that this page has left.
+  #message(frame: ReceivedFields, epoch: string, n: number): void {
+    // For an attachment that this page has left.
     if (!this.#opened) return;
     this.#begin(epoch);
     const key = `${epoch}/${frame.seq}`;
     if (frame.seq > this.#arrived) {
       this.#arrived = frame.seq;
       const token = this.#token(key, frame.seq, n);
-      this.#inbox.push({ token, message: new Received(frame, epoch, this.#received, token as never) });
+      this.#inbox.push({ token, message: new Received(frame, epoch, this.#received, token) });
       return;
     }
-    // The worker died before it could acknowledge. Here it is being processed, or finished.
+    // The worker stopped before it could acknowledge. Here the message is being processed, or finished.
     const token = this.#tokens.get(key);
     if (token) token.n = n;
     else this.#host.post({ type: "done", n });
@@ -305,7 +305,7 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
     const key = `gap/${gap.from}-${gap.to}/${gap.reason}`;
     const known = this.#tokens.get(key);
     if (known) known.n = n;
-    else this.#inbox.push({ gap, token: this.#token(key, gap.to, n) as never });
+    else this.#inbox.push({ gap, token: this.#token(key, gap.to, n) });
   }
 
   #token(key: string, seq: number, n: number): PageToken {
@@ -332,22 +332,22 @@ export class PageSession<Incoming = unknown, Said extends Sendable = Sendable>
     if (this.#callbacks.emit("error", error as AnyLongwireError, message) === 0) report(error);
   }
 
-  #settled(id: string): Pending | undefined {
+  #settled(id: string): PendingPageRequest | undefined {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
     return pending;
   }
 
   #ask(
-    type: Question["type"],
+    type: PageRequest["type"],
     body: Payload | EventPayload,
     { signal, id = crypto.randomUUID(), ...options }: SendOptions,
   ): Promise<SendOutcome | Received> {
     if (this.#over) return Promise.reject(this.#over);
-    const question = { type, session: this.name, id, body, options } as Question;
+    const request = { type, session: this.name, id, body, options } as PageRequest;
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { question, resolve, reject });
-      this.#host.post(question);
+      this.#pending.set(id, { request, resolve, reject });
+      this.#host.post(request);
       const cancel = () => this.#host.post({ type: "cancel", id });
       if (signal?.aborted) cancel();
       signal?.addEventListener("abort", cancel, { once: true });

@@ -5,7 +5,7 @@ import type { Opened, OpenOptions, RecordFrame } from "../wire.js";
 import { ClientFilter, project, type View } from "./filter.js";
 import type { FromBrowserBroker } from "./from-broker.js";
 import type { LogEntry, SessionLog } from "./log.js";
-import { type Content, Readable } from "./rules.js";
+import { type MessageContent, Readable } from "./rules.js";
 
 /** Where frames for a client go. */
 export interface ClientPort {
@@ -162,7 +162,7 @@ export class Consumer {
 /** The record as a filter shows it: only what is at its pointers, if it is JSON. */
 function seenAs(frame: RecordFrame, view: View | undefined): RecordFrame {
   if (frame.type !== "message" || !Array.isArray(view)) return frame;
-  const { text: _text, json: _json, base64, ...rest } = frame as typeof frame & Content;
+  const { text: _text, json: _json, base64, ...rest } = frame as typeof frame & MessageContent;
   const { json } = new Readable(frame);
   if (base64 !== undefined || json === undefined) return frame;
   const part = project(json, view);

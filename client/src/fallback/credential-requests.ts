@@ -3,14 +3,14 @@
 import type { Authorize, OpenOptions, WireError } from "../wire.js";
 import type { ClientPort } from "./consumer.js";
 import { AUTHORIZE_TIMEOUT, type Dialer } from "./dialer.js";
-import type { Question } from "./dialer-host.js";
+import type { CredentialsRequest } from "./dialer-host.js";
 import { refuseCredentials } from "./options.js";
 
 /** What it needs from its session. */
 export interface CredentialHost {
   dialer(): Dialer;
   options(): OpenOptions;
-  tell(question: Question & { nonce: string; deadline: number }): void;
+  tell(question: CredentialsRequest & { nonce: string; deadline: number }): void;
   refuse(port: ClientPort, error: WireError, id: string | undefined): void;
 }
 
@@ -23,7 +23,7 @@ export class CredentialRequests {
     this.#host = host;
   }
 
-  ask(question: Question): void {
+  ask(question: CredentialsRequest): void {
     this.#nonce += 1;
     this.#host.tell({ nonce: `${this.#nonce}`, deadline: AUTHORIZE_TIMEOUT, ...question });
   }

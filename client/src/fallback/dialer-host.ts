@@ -1,14 +1,14 @@
 // What the dialer of a session reports and asks.
 
 import type { Json, LinkState, State } from "../wire.js";
-import type { Incoming, LinkEnd, NamespaceChange, Reply } from "./link.js";
+import type { Incoming, LinkEnd, NamespaceChange, SendReply } from "./link.js";
 import type { Readable } from "./rules.js";
 
 /** The fields of a state record beside `state`. */
 export type StateFields = Partial<Omit<State, "type" | "session" | "seq" | "state">>;
 
 /** What the provider of credentials is asked. */
-export interface Question {
+export interface CredentialsRequest {
   readonly why: "first" | "refused" | "login";
   readonly attempt: number;
   readonly status?: number;
@@ -20,13 +20,13 @@ export interface Question {
 export interface DialerHost {
   state(state: LinkState, fields: StateFields): void;
   namespace(change: NamespaceChange): void;
-  message(message: Incoming, read: Readable, reply: Reply | undefined): void;
+  message(message: Incoming, read: Readable, reply: SendReply | undefined): void;
   /** Subscriptions and the outbox may be sent. */
   ready(): void;
   room(): void;
   /** The connection ended; messages in flight on it have no other outcome. */
   lost(end: LinkEnd): void;
-  askCredentials(question: Question): void;
+  askCredentials(question: CredentialsRequest): void;
   /** Whether nothing is in flight. */
   isIdle(): boolean;
   /** Whether the session moves to the host instead of dialling again. */

@@ -4,7 +4,7 @@ import type { Clock } from "../browser-api.js";
 import type { Credentials, LinkState, OpenOptions } from "../wire.js";
 import { Attempts } from "./attempts.js";
 import { closeAction, spread } from "./close-action.js";
-import type { DialerHost, Question, StateFields } from "./dialer-host.js";
+import type { CredentialsRequest, DialerHost, StateFields } from "./dialer-host.js";
 import { present } from "./from-broker.js";
 import { Heartbeat } from "./heartbeat.js";
 import {
@@ -14,13 +14,13 @@ import {
   type LinkEnd,
   type LinkEvents,
   linkError,
-  type Reply,
+  type SendReply,
   type SentAs,
   type Target,
 } from "./link.js";
 import { Login, type LoginAction } from "./login.js";
 import { openLink } from "./open-link.js";
-import { type Content, matches, Readable } from "./rules.js";
+import { type MessageContent, matches, Readable } from "./rules.js";
 import { TransportChoice } from "./transports.js";
 
 const CONNECT_TIMEOUT = 15_000;
@@ -43,7 +43,7 @@ export class Dialer {
   #link: Link | undefined;
   #heartbeat: Heartbeat | undefined;
   #login = new Login();
-  #question: Question | undefined;
+  #question: CredentialsRequest | undefined;
   #isReady = false;
   #dials = 0;
   #isOver = false;
@@ -69,7 +69,7 @@ export class Dialer {
   }
 
   /** The request for credentials that the provider has not answered. */
-  get question(): Question | undefined {
+  get question(): CredentialsRequest | undefined {
     return this.#question;
   }
 
@@ -89,7 +89,7 @@ export class Dialer {
   }
 
   /** `acknowledge`: the server shall acknowledge it. */
-  send(content: Content, done: (how: SentAs) => void = () => undefined, acknowledge = false): void {
+  send(content: MessageContent, done: (how: SentAs) => void = () => undefined, acknowledge = false): void {
     if (content.event !== undefined && this.#target.protocol !== "socket.io") {
       // The message was accepted with other options, or with another transport.
       done({ failed: linkError("not-sent", "this connection's protocol has no events", "no") });
@@ -201,7 +201,7 @@ export class Dialer {
     this.#link = undefined;
   }
 
-  #ask(question: Question): void {
+  #ask(question: CredentialsRequest): void {
     const { why, status } = question;
     this.#question = question;
     if (why !== "login") this.#enter("unauthorized", { status });
@@ -295,7 +295,7 @@ export class Dialer {
 
   // ---- the server's messages ----
 
-  #message(message: Incoming, reply: Reply | undefined): void {
+  #message(message: Incoming, reply: SendReply | undefined): void {
     const read = new Readable(message, this.#options.format);
     this.#heartbeat?.alive();
     this.#heartbeat?.adjust(read);

@@ -4,7 +4,7 @@
 import type { Clock } from "../browser-api.js";
 import type { OpenOptions, Protocol } from "../wire.js";
 import { valueOnPath } from "./login.js";
-import { type Content, matches, type Readable } from "./rules.js";
+import { type MessageContent, matches, type Readable } from "./rules.js";
 
 const INTERVAL = 20_000;
 const TIMEOUT = 10_000;
@@ -13,7 +13,7 @@ const TIMEOUT = 10_000;
 export class Heartbeat {
   readonly #options: Exclude<OpenOptions["heartbeat"], false | undefined>;
   readonly #clock: Clock;
-  readonly #send: (content: Content) => void;
+  readonly #send: (content: MessageContent) => void;
   readonly #late: () => void;
   /** There is nothing to ask with: silence for both times means that the server is gone. */
   readonly #onlyListens: boolean;
@@ -26,7 +26,7 @@ export class Heartbeat {
     options: OpenOptions["heartbeat"],
     protocol: Protocol,
     clock: Clock,
-    send: (content: Content) => void,
+    send: (content: MessageContent) => void,
     late: () => void,
   ) {
     this.#options = options || {};
@@ -90,7 +90,7 @@ export class Heartbeat {
     this.#beat = this.#clock.setTimeout(call, delay);
   }
 
-  #ask(message: Content): void {
+  #ask(message: MessageContent): void {
     this.#send(message);
     this.#deadline ??= this.#clock.setTimeout(this.#late, this.#options.timeout ?? TIMEOUT);
     if (this.#options.always) this.#rest();

@@ -1,7 +1,7 @@
 // The interface of the browser's transports: WebSocket, Socket.IO, event stream, polling.
 
 import type { OpenOptions, Protocol, WireError } from "../wire.js";
-import type { Content } from "./rules.js";
+import type { MessageContent } from "./rules.js";
 
 /** The browser's network functions. */
 export interface BrowserNetwork {
@@ -10,14 +10,14 @@ export interface BrowserNetwork {
 }
 
 /** A message from the server. */
-export interface Incoming extends Content {
+export interface Incoming extends MessageContent {
   lastEventId?: string;
   /** The server awaits an acknowledgement. */
   reply?: true;
 }
 
 /** Acknowledges an event, on the connection that it came from. Returns why it cannot be. */
-export type Reply = (args: unknown[]) => WireError | undefined;
+export type SendReply = (args: unknown[]) => WireError | undefined;
 
 /** What happened to a namespace of Socket.IO other than the first. */
 export interface NamespaceChange {
@@ -47,7 +47,7 @@ export interface LinkEnd {
 /** Callbacks of a connection. */
 export interface LinkEvents {
   opened(more: { subprotocol?: string; extensions?: string; continuity?: "server" }): void;
-  message(message: Incoming, reply?: Reply): void;
+  message(message: Incoming, reply?: SendReply): void;
   /** Bytes came that are no message yet. */
   alive?(): void;
   namespace?(change: NamespaceChange): void;
@@ -64,7 +64,7 @@ export interface LinkEvents {
 export type SentAs =
   | "sent"
   | "confirmed"
-  | { readonly answer: Content }
+  | { readonly answer: MessageContent }
   | { readonly failed: WireError }
   | { readonly end: LinkEnd };
 
@@ -73,7 +73,7 @@ export interface Link {
   /** Whether another message may be sent now. */
   readonly hasRoom: boolean;
   /** `acknowledge`: the server shall acknowledge it, which is a second result. */
-  send(content: Content, done: (how: SentAs) => void, acknowledge?: boolean): void;
+  send(content: MessageContent, done: (how: SentAs) => void, acknowledge?: boolean): void;
   /** Closes gracefully; `ended` follows. */
   close(code?: number, reason?: string): void;
   /** Drops the connection, without `ended`. */

@@ -2,7 +2,7 @@
 // the credentials. It ends when `ready` matches; that is for the dialer to know.
 
 import type { Json, LoginStep, OpenOptions } from "../wire.js";
-import { type Content, isObject, matches, type Readable, ruleFault, valueAt } from "./rules.js";
+import { isObject, type MessageContent, matches, type Readable, ruleFault, valueAt } from "./rules.js";
 
 const MAX_STEPS = 16;
 
@@ -24,7 +24,7 @@ export function valueOnPath(json: unknown, path: string | string[]): unknown {
 
 /** What follows a message of the server. */
 export type LoginAction =
-  | { send: Content[] }
+  | { send: MessageContent[] }
   /** The provider is asked, with the values there are. */
   | { ask: Record<string, Json> }
   | { refused: true }

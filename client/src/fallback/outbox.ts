@@ -3,13 +3,13 @@
 import type { Clock } from "../browser-api.js";
 import type { Accepted, OpenOptions, OutcomeWord, Request, Response, Send, WireError } from "../wire.js";
 import { linkError, type SentAs } from "./link.js";
-import { type Content, isAnswer, Readable, sizeOf } from "./rules.js";
+import { isAnswer, type MessageContent, Readable, sizeOf } from "./rules.js";
 
 /** A message or a request of a client. */
-export interface Item {
+export interface OutboxItem {
   readonly client: string;
   readonly frame: Send | Request;
-  readonly content: Content;
+  readonly content: MessageContent;
   readonly size: number;
   /** It expires at this time if no connection was made. */
   readonly until: number;
@@ -24,8 +24,8 @@ export interface Item {
 
 /** Callbacks of the outbox. */
 export interface OutboxHost {
-  outcome(item: Item, outcome: OutcomeWord, error?: WireError): void;
-  response(item: Item, answer: Partial<Response> & { error?: WireError }): void;
+  outcome(item: OutboxItem, outcome: OutcomeWord, error?: WireError): void;
+  response(item: OutboxItem, answer: Partial<Response> & { error?: WireError }): void;
 }
 
 const OUTBOX = { messages: 1000, bytes: 8 * 1024 * 1024, ttl: 3_600_000 };
@@ -38,8 +38,8 @@ const DEFAULT_LANE = 1;
 export class Outbox {
   readonly #clock: Clock;
   readonly #host: OutboxHost;
-  #waiting: Item[] = [];
-  readonly #written = new Set<Item>();
+  #waiting: OutboxItem[] = [];
+  readonly #written = new Set<OutboxItem>();
   readonly #ends = new Map<string, OutcomeWord | "">();
   #bytes = 0;
   options: OpenOptions["outbox"];
@@ -51,7 +51,7 @@ export class Outbox {
   }
 
   /** Messages that were not written yet. */
-  get waiting(): readonly Item[] {
+  get waiting(): readonly OutboxItem[] {
     return this.#waiting;
   }
 
@@ -81,11 +81,11 @@ export class Outbox {
   }
 
   /** Adds a message. */
-  add(client: string, frame: Send | Request): Item {
+  add(client: string, frame: Send | Request): OutboxItem {
     const content = contentOf(frame);
     const ttl = frame.ttl ?? this.options?.ttl ?? OUTBOX.ttl;
     const timeout = frame.type === "request" ? (frame.timeout ?? REQUEST_TIMEOUT) : ttl;
-    const item: Item = {
+    const item: OutboxItem = {
       client,
       frame,
       content,
@@ -107,7 +107,7 @@ export class Outbox {
   }
 
   /** Removes the next message to write, and marks it as written. */
-  next(): Item | undefined {
+  next(): OutboxItem | undefined {
     const item = this.#waiting.shift();
     if (!item) return undefined;
     this.#bytes -= item.size;
@@ -117,7 +117,7 @@ export class Outbox {
   }
 
   /** The connection reports the result of a message. */
-  sent(item: Item, how: SentAs): void {
+  sent(item: OutboxItem, how: SentAs): void {
     if (!this.#written.has(item)) return;
     if (typeof how === "object") {
       if ("end" in how) this.#back(item);
@@ -128,7 +128,7 @@ export class Outbox {
   }
 
   /** A message of the server answers or confirms the oldest that it fits. Returns whether it is used up. */
-  onMessage(message: Readable, answer: Content): boolean {
+  onMessage(message: Readable, answer: MessageContent): boolean {
     for (const item of this.#written) {
       const { frame, read } = item;
       const match = frame.type === "request" ? frame.match : frame.confirm;
@@ -153,7 +153,7 @@ export class Outbox {
   }
 
   /** Ends a volatile message that could not be sent at once. */
-  drop(item: Item): void {
+  drop(item: OutboxItem): void {
     this.#end(item, "dropped");
   }
 
@@ -179,7 +179,7 @@ export class Outbox {
   }
 
   /** Removes all messages that were not written, for another broker to send. */
-  handOver(): Item[] {
+  handOver(): OutboxItem[] {
     const items = this.#waiting;
     this.#waiting = [];
     this.#bytes = 0;
@@ -188,29 +188,29 @@ export class Outbox {
   }
 
   /** The frame of such a message, with its remaining time. */
-  remaining({ frame, until }: Item): Send | Request {
+  remaining({ frame, until }: OutboxItem): Send | Request {
     const left = Math.max(1, until - this.#clock.now());
     return frame.type === "request" ? { ...frame, timeout: left } : { ...frame, ttl: left };
   }
 
-  #acknowledged(item: Item, answer: Content): void {
+  #acknowledged(item: OutboxItem, answer: MessageContent): void {
     if (item.frame.type === "request") this.#answer(item, answer as Partial<Response>);
     else this.#end(item, "confirmed");
   }
 
-  #failed(item: Item, error: WireError): void {
+  #failed(item: OutboxItem, error: WireError): void {
     if (item.frame.type === "request") this.#answer(item, { error });
     else this.#unsent(item, "failed", error);
   }
 
   /** It was not sent on this connection; whether on another, nobody may be able to say. */
-  #unsent(item: Item, outcome: OutcomeWord, error?: WireError): void {
+  #unsent(item: OutboxItem, outcome: OutcomeWord, error?: WireError): void {
     if (item.mayHaveGone) this.#end(item, "unknown");
     else this.#end(item, outcome, error);
   }
 
   /** The message was refused, and waits in front of its lane again. */
-  #back(item: Item): void {
+  #back(item: OutboxItem): void {
     this.#written.delete(item);
     item.isWritten = false;
     item.isSent = false;
@@ -221,7 +221,7 @@ export class Outbox {
     this.#bytes += item.size;
   }
 
-  #late(item: Item): void {
+  #late(item: OutboxItem): void {
     const { frame, isWritten, isSent } = item;
     if (frame.type === "request") {
       this.#answer(item, { error: linkError("timeout", "no answer in time") });
@@ -229,18 +229,18 @@ export class Outbox {
     else if (isSent) this.#end(item, "sent");
   }
 
-  #answer(item: Item, answer: Partial<Response>): void {
+  #answer(item: OutboxItem, answer: Partial<Response>): void {
     this.#forget(item);
     this.#host.response(item, answer);
   }
 
-  #end(item: Item, outcome: OutcomeWord, error?: WireError): void {
+  #end(item: OutboxItem, outcome: OutcomeWord, error?: WireError): void {
     this.#forget(item);
     if (item.frame.id !== undefined) this.#remember(item.client, item.frame.id, outcome);
     this.#host.outcome(item, outcome, error);
   }
 
-  #forget(item: Item): void {
+  #forget(item: OutboxItem): void {
     this.#clock.clearTimeout(item.timer);
     if (!this.#written.delete(item)) {
       this.#waiting = this.#waiting.filter((other) => other !== item);
@@ -264,7 +264,7 @@ function key(client: string, id: string): string {
 }
 
 /** What a message of a client has to say. */
-export function contentOf(frame: Content): Content {
+export function contentOf(frame: MessageContent): MessageContent {
   const { text, base64, json, event, args, namespace } = frame;
   if (event !== undefined) return { event, args: args ?? [], ...(namespace ? { namespace } : {}) };
   if (text !== undefined) return { text };

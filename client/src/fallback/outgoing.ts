@@ -6,10 +6,10 @@ import type { ClientPort } from "./consumer.js";
 import type { Dialer } from "./dialer.js";
 import { Guard } from "./guard.js";
 import type { IncomingLog } from "./incoming.js";
-import { linkError, type Reply, type SentAs } from "./link.js";
+import { linkError, type SendReply, type SentAs } from "./link.js";
 import { protocolsOf, refuseFilter } from "./options.js";
-import { contentOf, type Item, Outbox } from "./outbox.js";
-import { type Content, matchFault, Readable } from "./rules.js";
+import { contentOf, Outbox, type OutboxItem } from "./outbox.js";
+import { type MessageContent, matchFault, Readable } from "./rules.js";
 import { bare } from "./socketio-packet.js";
 import { Subscriptions } from "./subscriptions.js";
 
@@ -31,7 +31,7 @@ const TOO_MANY = linkError(
 );
 
 /** The outgoing side of one session. */
-export class Outgoing {
+export class BrowserOutgoing {
   readonly outbox: Outbox;
   readonly sent = { messages: 0, bytes: 0 };
   readonly #name: string;
@@ -40,7 +40,7 @@ export class Outgoing {
   readonly #subscriptions: Subscriptions;
   readonly #guard: Guard;
   /** Events of the current connection that the server awaits an answer to, by their numbers. */
-  readonly #replies = new Map<number, Reply>();
+  readonly #replies = new Map<number, SendReply>();
 
   constructor(name: string, clock: Clock, options: () => OpenOptions, host: OutgoingHost) {
     this.#name = name;
@@ -87,7 +87,7 @@ export class Outgoing {
   }
 
   /** A message of the server. Returns whether it is the answer to a request, which is no message. */
-  onMessage(read: Readable, content: Content): boolean {
+  onMessage(read: Readable, content: MessageContent): boolean {
     this.#subscriptions.onMessage(read);
     return this.outbox.onMessage(read, content);
   }
@@ -133,7 +133,7 @@ export class Outgoing {
     if (this.#host.isClosing()) {
       return linkError("session-closed", `the session ${this.#name} is being closed`, "no");
     }
-    const content = contentOf(frame as Content);
+    const content = contentOf(frame as MessageContent);
     const read = new Readable(content);
     const [field, match] =
       frame.type === "request" ? (["match", frame.match] as const) : (["confirm", frame.confirm] as const);
@@ -148,7 +148,7 @@ export class Outgoing {
   }
 
   /** Why this session's servers cannot be sent a message. */
-  #cannotCarry({ event, namespace = "/" }: Content, acknowledges = false): WireError | undefined {
+  #cannotCarry({ event, namespace = "/" }: MessageContent, acknowledges = false): WireError | undefined {
     const options = this.#options();
     const protocols = protocolsOf(options);
     const isSocketIo = protocols.includes("socket.io");
@@ -170,7 +170,7 @@ export class Outgoing {
     return linkError("unsupported", "this session only listens; to send, open it with option `post`", "no");
   }
 
-  #outcome({ client, frame }: Item, outcome: OutcomeWord, error?: WireError): void {
+  #outcome({ client, frame }: OutboxItem, outcome: OutcomeWord, error?: WireError): void {
     if (frame.id === undefined) return;
     const isBad = outcome !== "sent" && outcome !== "confirmed";
     if (!isBad && !frame.receipt) return;
@@ -207,7 +207,7 @@ export class Outgoing {
   // ---- replies ----
 
   /** The server awaits an answer to the event with this number. */
-  awaitReply(seq: number, reply: Reply): void {
+  awaitReply(seq: number, reply: SendReply): void {
     this.#replies.set(seq, reply);
     const [oldest = seq] = this.#replies.keys();
     if (this.#replies.size > MAX_REPLIES) this.#replies.delete(oldest);

@@ -15,7 +15,7 @@ import {
 } from "./link.js";
 import { ownHeaders } from "./options.js";
 import { Poster } from "./post.js";
-import { type Content, valueAt } from "./rules.js";
+import { type MessageContent, valueAt } from "./rules.js";
 
 const INTERVAL = 5000;
 const TIMEOUT = 60_000;
@@ -52,7 +52,7 @@ export class PollLink implements Link {
     return this.#poster.hasRoom;
   }
 
-  send(content: Content, done: (how: SentAs) => void): void {
+  send(content: MessageContent, done: (how: SentAs) => void): void {
     this.#poster.send(content, done, (end) => this.#end(end));
   }
 

@@ -3,7 +3,7 @@
 import { fromBase64 } from "../payload.js";
 import type { OpenOptions, WireError } from "../wire.js";
 import { type BrowserNetwork, type LinkEnd, linkError, type SentAs, statusEnd } from "./link.js";
-import type { Content } from "./rules.js";
+import type { MessageContent } from "./rules.js";
 
 /** Posts the messages of one connection. */
 export class Poster {
@@ -32,7 +32,7 @@ export class Poster {
     else call();
   }
 
-  send(content: Content, done: (how: SentAs) => void, lost: (end: LinkEnd) => void): void {
+  send(content: MessageContent, done: (how: SentAs) => void, lost: (end: LinkEnd) => void): void {
     this.#busy = true;
     this.#request(content).then(
       (how) => {
@@ -47,7 +47,7 @@ export class Poster {
     );
   }
 
-  async #request(payload: Content): Promise<SentAs> {
+  async #request(payload: MessageContent): Promise<SentAs> {
     const { url, headers } = this.#post as { url: string; headers?: Record<string, string> };
     const [type, body] =
       payload.base64 !== undefined

@@ -4,7 +4,7 @@ import { utf8Length } from "../payload.js";
 import type { Match, Rule } from "../wire.js";
 
 /** What a message of either direction has: a payload, or an event of Socket.IO in its place. */
-export interface Content {
+export interface MessageContent {
   text?: string;
   json?: unknown;
   base64?: string;
@@ -14,14 +14,14 @@ export interface Content {
 }
 
 /** The bytes of a message's content. */
-export function sizeOf({ text, json, base64, args }: Content): number {
+export function sizeOf({ text, json, base64, args }: MessageContent): number {
   if (base64 !== undefined) return (base64.length * 3) / 4;
   return utf8Length(text ?? JSON.stringify(json ?? args) ?? "");
 }
 
 /** A message as rules see it. Text is parsed once, and only if a pointer asks. */
 export class Readable {
-  readonly content: Content;
+  readonly content: MessageContent;
   readonly text: string | undefined;
   /** Missing for what is no event. */
   readonly event: string | undefined;
@@ -30,7 +30,7 @@ export class Readable {
   #size: number | undefined;
 
   /** `format`: as the option of the session. */
-  constructor(content: Content, format: "text" | "json" = "text") {
+  constructor(content: MessageContent, format: "text" | "json" = "text") {
     this.content = content;
     this.text = content.text;
     this.event = content.event;

@@ -19,9 +19,9 @@ import type { StateFields } from "./dialer-host.js";
 import { present } from "./from-broker.js";
 import { HostMove } from "./host-move.js";
 import { IncomingLog } from "./incoming.js";
-import type { BrowserNetwork, Incoming, LinkEnd, NamespaceChange, Reply } from "./link.js";
+import type { BrowserNetwork, Incoming, LinkEnd, NamespaceChange, SendReply } from "./link.js";
 import { unknownOptions } from "./options.js";
-import { Outgoing } from "./outgoing.js";
+import { BrowserOutgoing } from "./outgoing.js";
 import { withPreset } from "./presets.js";
 import type { Readable } from "./rules.js";
 
@@ -48,7 +48,7 @@ export class BrowserSession {
   readonly #host: BrowserSessionHost;
   readonly #clock: Clock;
   readonly #incoming: IncomingLog;
-  readonly #outgoing: Outgoing;
+  readonly #outgoing: BrowserOutgoing;
   readonly #credentials: CredentialRequests;
   readonly #dialer: Dialer;
   readonly #move: HostMove;
@@ -74,7 +74,7 @@ export class BrowserSession {
     this.#given = options;
     this.#options = withPreset(options);
     this.#incoming = new IncomingLog(name, host.clock);
-    this.#outgoing = new Outgoing(name, host.clock, () => this.#options, {
+    this.#outgoing = new BrowserOutgoing(name, host.clock, () => this.#options, {
       dialer: () => this.#dialer,
       incoming: this.#incoming,
       isClosing: () => this.#closing !== undefined,
@@ -283,7 +283,7 @@ export class BrowserSession {
 
   // ---- in ----
 
-  #message(message: Incoming, read: Readable, reply: Reply | undefined): void {
+  #message(message: Incoming, read: Readable, reply: SendReply | undefined): void {
     this.#received.messages += 1;
     this.#received.bytes += read.size;
     const isValue = this.#options.format === "json" && message.text !== undefined && read.json !== undefined;

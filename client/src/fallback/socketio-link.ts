@@ -12,11 +12,11 @@ import {
   type LinkEnd,
   type LinkEvents,
   linkError,
-  type Reply,
+  type SendReply,
   type SentAs,
   type Target,
 } from "./link.js";
-import type { Content } from "./rules.js";
+import type { MessageContent } from "./rules.js";
 import { type EngineOptions, engineOptions } from "./socketio-options.js";
 import {
   asEvent,
@@ -52,7 +52,7 @@ export class SocketIoLink implements Link {
   readonly #joined = new Set<string>();
   readonly #acks = new Map<number, (how: SentAs) => void>();
   #lastAck = 0;
-  #early: { message: Incoming; reply: Reply | undefined }[] = [];
+  #early: { message: Incoming; reply: SendReply | undefined }[] = [];
   #recovered = false;
   #isOpen = false;
   #isOver = false;
@@ -75,7 +75,7 @@ export class SocketIoLink implements Link {
     return this.#isOpen && this.#engine.hasRoom;
   }
 
-  send(content: Content, done: (how: SentAs) => void, acknowledge = false): void {
+  send(content: MessageContent, done: (how: SentAs) => void, acknowledge = false): void {
     const event = asEvent(content);
     const { namespace = "/" } = event;
     if (!this.#joined.has(bare(namespace))) {
@@ -181,7 +181,7 @@ export class SocketIoLink implements Link {
     }
   }
 
-  #reply(namespace: string, id: number): Reply {
+  #reply(namespace: string, id: number): SendReply {
     let wasSaid = false;
     return (args) => {
       if (wasSaid || this.#isOver)

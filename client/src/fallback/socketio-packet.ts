@@ -1,7 +1,7 @@
 // The packets of Socket.IO 5: kind, attachments, namespace, id and data, and bytes among arguments. It knows no connection.
 
 import { fromBase64, toBase64 } from "../payload.js";
-import { type Content, isObject } from "./rules.js";
+import { isObject, type MessageContent } from "./rules.js";
 
 /** A packet of Engine.IO: text, or the bytes of an attachment. */
 export type Packet = string | Uint8Array;
@@ -11,8 +11,14 @@ export type ServerEvent =
   | { type: "connected"; namespace: string; pid: string | undefined }
   | { type: "refused"; namespace: string; why: string; data: unknown }
   | { type: "disconnected"; namespace: string }
-  | { type: "event"; namespace: string; content: Content; id: number | undefined; offset: string | undefined }
-  | { type: "acknowledged"; id: number | undefined; content: Content }
+  | {
+      type: "event";
+      namespace: string;
+      content: MessageContent;
+      id: number | undefined;
+      offset: string | undefined;
+    }
+  | { type: "acknowledged"; id: number | undefined; content: MessageContent }
   | { type: "old" }
   | { type: "malformed"; why: string };
 
@@ -33,7 +39,7 @@ export function connectPacket(namespace: string, data: object): string {
 }
 
 /** The packets of an event. `id`: it shall be acknowledged. */
-export function eventPackets({ event, args = [], namespace }: Content, id?: number): Packet[] {
+export function eventPackets({ event, args = [], namespace }: MessageContent, id?: number): Packet[] {
   return packets(2, namespace, id, args, event ?? "");
 }
 
@@ -43,7 +49,7 @@ export function replyPackets(namespace: string, id: number, args: unknown[]): Pa
 }
 
 /** What has no name of its own is sent as the event `message`. */
-export function asEvent(content: Content): Content {
+export function asEvent(content: MessageContent): MessageContent {
   const { event, text, base64, json } = content;
   if (event !== undefined) return content;
   const value = text ?? (base64 === undefined ? json : { $base64: base64 });

@@ -12,7 +12,7 @@ import {
 } from "./link.js";
 import { ownHeaders } from "./options.js";
 import { Poster } from "./post.js";
-import type { Content } from "./rules.js";
+import type { MessageContent } from "./rules.js";
 
 /** An event stream. */
 export class StreamLink implements Link {
@@ -37,7 +37,7 @@ export class StreamLink implements Link {
     return this.#poster.hasRoom;
   }
 
-  send(content: Content, done: (how: SentAs) => void): void {
+  send(content: MessageContent, done: (how: SentAs) => void): void {
     this.#poster.send(content, done, (end) => this.#end(end));
   }
 

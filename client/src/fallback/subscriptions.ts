@@ -2,10 +2,10 @@
 
 import type { Clock } from "../browser-api.js";
 import type { Subscribe, Subscription as SubscriptionFrame } from "../wire.js";
-import { type Content, matches, type Readable } from "./rules.js";
+import { type MessageContent, matches, type Readable } from "./rules.js";
 
 /** A subscription and its state on the current connection. */
-interface Held {
+interface SentSubscription {
   readonly frame: Subscribe;
   state: SubscriptionFrame["state"];
   /** Waits for the confirmation. */
@@ -16,7 +16,7 @@ interface Held {
 export interface SubscriptionsHost {
   /** Whether the connection is ready. */
   isReady(): boolean;
-  send(content: Content): void;
+  send(content: MessageContent): void;
   /** Reports a state to the clients. */
   tell(key: string, state: SubscriptionFrame["state"]): void;
 }
@@ -30,7 +30,7 @@ const CONFIRM_TIMEOUT = 10_000;
 export class Subscriptions {
   readonly #clock: Clock;
   readonly #host: SubscriptionsHost;
-  readonly #held = new Map<string, Held>();
+  readonly #held = new Map<string, SentSubscription>();
 
   constructor(clock: Clock, host: SubscriptionsHost) {
     this.#clock = clock;
@@ -59,7 +59,7 @@ export class Subscriptions {
       return;
     }
     if (before) this.#stopTimer(before);
-    const held: Held = { frame, state: "pending", timer: undefined };
+    const held: SentSubscription = { frame, state: "pending", timer: undefined };
     this.#held.set(key, held);
     if (isReady) this.#send(held);
     else this.#host.tell(key, "pending");
@@ -96,7 +96,7 @@ export class Subscriptions {
     }
   }
 
-  #send(held: Held): void {
+  #send(held: SentSubscription): void {
     const { send = [], confirm } = held.frame;
     for (const content of send) this.#host.send(content);
     this.#enter(held, confirm ? "pending" : "active");
@@ -104,13 +104,13 @@ export class Subscriptions {
     held.timer = this.#clock.setTimeout(() => this.#enter(held, "failed"), CONFIRM_TIMEOUT);
   }
 
-  #enter(held: Held, state: Held["state"]): void {
+  #enter(held: SentSubscription, state: SentSubscription["state"]): void {
     this.#stopTimer(held);
     held.state = state;
     this.#host.tell(held.frame.key, state);
   }
 
-  #stopTimer(held: Held): void {
+  #stopTimer(held: SentSubscription): void {
     this.#clock.clearTimeout(held.timer);
     held.timer = undefined;
   }

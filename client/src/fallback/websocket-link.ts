@@ -10,7 +10,7 @@ import {
   type SentAs,
   type Target,
 } from "./link.js";
-import type { Content } from "./rules.js";
+import type { MessageContent } from "./rules.js";
 import { SocketWriter } from "./socket-writer.js";
 
 /** A WebSocket of the browser. */
@@ -49,7 +49,7 @@ export class WebSocketLink implements Link {
     return this.#writer.hasRoom;
   }
 
-  send({ base64, json, text = JSON.stringify(json) }: Content, done: (how: SentAs) => void): void {
+  send({ base64, json, text = JSON.stringify(json) }: MessageContent, done: (how: SentAs) => void): void {
     this.#writer.send(base64 === undefined ? text : fromBase64(base64), () => done("sent"));
   }
 

@@ -5,7 +5,7 @@ import { endianness } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import type { NativePort } from "../browser-api.js";
 
-type Listener<Value> = (value: Value) => void;
+type PortListener<Value> = (value: Value) => void;
 
 /** A host never writes a longer frame. */
 const MAX_FRAME = 1024 * 1024;
@@ -14,14 +14,14 @@ const MAX_FRAME = 1024 * 1024;
 export class ChildPort implements NativePort {
   error: { message?: string } | null = null;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
-  readonly #messages: Listener<unknown>[] = [];
-  readonly #ends: Listener<NativePort>[] = [];
+  readonly #messages: PortListener<unknown>[] = [];
+  readonly #ends: PortListener<NativePort>[] = [];
   #pending: Buffer[] = [];
   #size = 0;
   #open = true;
 
-  readonly onMessage = { addListener: (call: Listener<unknown>) => void this.#messages.push(call) };
-  readonly onDisconnect = { addListener: (call: Listener<NativePort>) => void this.#ends.push(call) };
+  readonly onMessage = { addListener: (call: PortListener<unknown>) => void this.#messages.push(call) };
+  readonly onDisconnect = { addListener: (call: PortListener<NativePort>) => void this.#ends.push(call) };
 
   constructor(program: string, origin: string) {
     this.#child = spawn(program, [origin], { stdio: ["pipe", "pipe", "inherit"], windowsHide: true });

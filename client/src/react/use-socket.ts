@@ -68,7 +68,7 @@ export function useSocket<Json = unknown>(
       },
       opened(next) {
         setReadyState(ReadyState.OPEN);
-        for (const data of kept.current.splice(0)) next.send(data as never);
+        for (const data of kept.current.splice(0)) next.send(data);
       },
       message: setLastMessage,
       closed: () => setReadyState(ReadyState.CLOSED),
@@ -76,7 +76,7 @@ export function useSocket<Json = unknown>(
   }, [url, connect]);
 
   const sendMessage = useCallback((data: Data, keep = true) => {
-    if (socket.current?.readyState === LongwireSocket.OPEN) socket.current.send(data as never);
+    if (socket.current?.readyState === LongwireSocket.OPEN) socket.current.send(data);
     else if (keep) kept.current.push(data);
   }, []);
   const sendJsonMessage = useCallback(

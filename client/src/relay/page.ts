@@ -1,23 +1,23 @@
-// One page on the worker's side: its client in the broker, the sessions it has opened, and what it has not finished. It
-// does not decide who may connect.
+// One page on the worker's side: its client in the broker, its sessions, and the messages that it has not finished. It does not
+// decide which pages may connect.
 
 import type { Clock, PagePort } from "../browser-api.js";
 import { type Bridge, LongwireError, type Received, type Session } from "../index.js";
 import { fromBase64, type Sendable } from "../payload.js";
 import type { SendOptions } from "../session-types.js";
 import type { EventPayload, Payload } from "../wire.js";
-import { type FromPage, type ToPage, toFrame, toPlain, toPlainState } from "./messages.js";
+import { type FromPage, type ToPage, toFields, toPlain, toPlainState } from "./messages.js";
 
-/** Messages and bytes that a page holds and has not finished; the rest waits in the broker. */
+/** Messages and bytes in flight to a page; the others wait in the broker. */
 export const PAGE_WINDOW = { messages: 64, bytes: 512 * 1024 };
-/** Milliseconds that a page waits at most for the worker to open the session it asks for. */
+/** Maximum milliseconds that a page waits for the worker to open a session. */
 export const SESSION_TIMEOUT = 10_000;
 const SESSION_RETRY = 500;
 
-/** What a page may say about a message of its own. */
-const SEND_OPTIONS = ["receipt", "ttl", "volatile", "ifLost", "confirm", "lane", "match", "timeout"] as const;
+/** The options of messages that a page may set. */
+const SEND_OPTIONS = ["receipt", "ttl", "volatile", "ifLost", "confirm", "lane", "timeout"] as const;
 
-type Said = Extract<FromPage, { type: "send" | "request" }>;
+type SendMessage = Extract<FromPage, { type: "send" | "request" }>;
 
 /** A message or gap that the page has not finished. */
 interface Unfinished {
@@ -48,7 +48,7 @@ export class RelayedPage {
   constructor(port: PagePort, host: PageHost) {
     this.#port = port;
     this.#host = host;
-    // Somebody listens: `open` waits for a missing host, and the page hears why.
+    // With a listener `open` waits for a missing host; the page receives the error.
     host.bridge.on("error", (error) => this.#post({ type: "error", error: toPlain(error) }));
     port.onMessage.addListener((message) => this.#take(message as FromPage));
     port.onDisconnect.addListener(() => {
@@ -57,7 +57,7 @@ export class RelayedPage {
     this.#post({ type: "ready" });
   }
 
-  /** The page has gone: hands over what it sent and leaves its sessions. */
+  /** The page is closed: passes its messages to the broker and detaches from its sessions. */
   async end(): Promise<void> {
     this.#closed = true;
     for (const { session } of [...this.#unfinished.values()]) this.#release(session);
@@ -84,7 +84,7 @@ export class RelayedPage {
         break;
       case "send":
       case "request":
-        void this.#say(message);
+        void this.#send(message);
         break;
       case "cancel":
         this.#sending.get(message.id)?.abort();
@@ -133,11 +133,11 @@ export class RelayedPage {
     const { name } = session;
     const narrow = () => session.window(PAGE_WINDOW.messages, PAGE_WINDOW.bytes).catch(() => undefined);
     const epoch = () => session.opened?.epoch ?? "";
-    const tellOpened = () => {
+    const postOpened = () => {
       const state = toPlainState(session.link ?? { state: "connecting" });
       this.#post({ type: "opened", session: name, epoch: epoch(), state });
     };
-    tellOpened();
+    postOpened();
     narrow();
     // Every attachment begins with the broker's own window.
     session.on("live", () => {
@@ -146,7 +146,7 @@ export class RelayedPage {
     });
     session.on("message", (message) => {
       const n = this.#hold(message);
-      this.#post({ type: "message", session: name, n, epoch: message.epoch, message: toFrame(message) });
+      this.#post({ type: "message", session: name, n, epoch: message.epoch, message: toFields(message) });
     });
     session.on("gap", (gap) => {
       return new Promise<void>((done) => {
@@ -182,33 +182,34 @@ export class RelayedPage {
     this.#leaving.set(name, leaving);
   }
 
-  /** What the page held of a session comes again, if it opens it again. */
+  /** Unfinished messages of a session are redelivered if the page opens it again. */
   #release(name: string): void {
     for (const [n, held] of this.#unfinished) {
       if (held.session !== name) continue;
       this.#unfinished.delete(n);
-      // A gap that nobody will see must not hold up the end.
+      // A gap that the page will not see must not delay the end.
       if (!held.reply) held.done();
     }
   }
 
   // ---- sending ----
 
-  async #say(said: Said): Promise<void> {
-    const { session: name, id } = said;
+  async #send(message: SendMessage): Promise<void> {
+    const { session: name, id, body } = message;
     const abort = new AbortController();
     this.#sending.set(id, abort);
     try {
       const session = await this.#sessions.get(name);
       if (!session)
         throw new LongwireError("not-attached", `longwire: this page has not opened session ${name}`);
-      const options = { ...allowedOptions(said.options), id, signal: abort.signal };
-      if (said.type === "request") {
-        const body = "event" in said.body ? said.body : toSendable(said.body);
-        this.#answered(name, id, await session.request(body, options as never));
+      const options = { ...allowedOptions(message.options), id, signal: abort.signal };
+      if (message.type === "request") {
+        const data = "event" in body ? body : toSendable(body);
+        const { match } = message.options;
+        this.#answered(name, id, await session.request(data, { ...options, match }));
         return;
       }
-      const { error, ...outcome } = await sendWith(session, said.body, options);
+      const { error, ...outcome } = await sendWith(session, body, options);
       this.#post({
         type: "outcome",
         session: name,
@@ -225,7 +226,7 @@ export class RelayedPage {
 
   #answered(session: string, id: string, answer: Received | LongwireError): void {
     if (answer instanceof LongwireError) this.#post({ type: "failed", session, id, error: toPlain(answer) });
-    else this.#post({ type: "response", session, id, epoch: answer.epoch, message: toFrame(answer) });
+    else this.#post({ type: "response", session, id, epoch: answer.epoch, message: toFields(answer) });
   }
 }
 

@@ -31,4 +31,6 @@ export interface SessionHost extends Pick<SessionContext, "clock" | "memory" | "
 }
 
 /** The events of a session, and `link`: a change of the link for those who are part of the SDK. */
-export type Events = Omit<SessionEvents, "message" | "gap" | "invalid"> & { link: [state: StateEvent] };
+export type CallbackEvents = Omit<SessionEvents, "message" | "gap" | "invalid"> & {
+  link: [state: StateEvent];
+};

@@ -20,7 +20,7 @@ import type {
   ToExtension,
   Window,
 } from "../wire.js";
-import type { Events, SessionContext, SessionHost } from "./context.js";
+import type { CallbackEvents, SessionContext, SessionHost } from "./context.js";
 import { Delivery } from "./delivery.js";
 import { closeReport, endError } from "./ending.js";
 import { Outgoing } from "./outgoing.js";
@@ -45,7 +45,7 @@ export class SessionCore {
   readonly uplink: Uplink;
   readonly outgoing: Outgoing;
   readonly delivery: Delivery;
-  readonly callbacks = new Callbacks<Events>();
+  readonly callbacks = new Callbacks<CallbackEvents>();
   /** The broker's last `opened` for this worker. */
   opened: Opened | undefined;
   /** Under way while this worker leaves the session. */

@@ -2,8 +2,8 @@
 // message and does not know the state of the link.
 
 import { fromWire, LongwireError } from "../errors.js";
-import { type Content, isBlob, type Sendable, toPayload } from "../payload.js";
-import type { Question, SendResult } from "../pending.js";
+import { isBlob, type Sendable, type SendContent, toPayload } from "../payload.js";
+import type { RequestFrame, SendResult } from "../pending.js";
 import { Requests } from "../requests.js";
 import type { RequestOptions, SendOptions, SendOutcome, SubscribeSpec } from "../session-types.js";
 import type { EventPayload, OutcomeWord, Payload, Response } from "../wire.js";
@@ -11,7 +11,7 @@ import type { SessionContext } from "./context.js";
 
 /** A subscription, and how many share it. */
 interface SharedSubscription {
-  readonly frame: Question;
+  readonly frame: RequestFrame;
   holders: number;
 }
 
@@ -32,11 +32,18 @@ export class Outgoing extends Requests {
   // ---- sending ----
 
   /** Sends. `onAccepted` is called when the broker has accepted it. */
-  async send(content: Content, options: SendOptions, onAccepted?: () => void): Promise<SendOutcome> {
+  async send(content: SendContent, options: SendOptions, onAccepted?: () => void): Promise<SendOutcome> {
     const { signal, receipt = true, id = this.#session.nextId(), ...fields } = options;
     const blob = isBlob(content) ? content : undefined;
     const body = blob ? {} : content;
-    const frame = { type: "send", session: this.#session.name, id, ...body, ...fields, receipt } as Question;
+    const frame = {
+      type: "send",
+      session: this.#session.name,
+      id,
+      ...body,
+      ...fields,
+      receipt,
+    } as RequestFrame;
     const withdrawn = (outcome: OutcomeWord) => ({ id, outcome });
     return this.toOutcome(await this.ask("outcome", frame, { signal, onAccepted, blob, withdrawn }));
   }
@@ -45,7 +52,7 @@ export class Outgoing extends Requests {
     const { clock, name: session, nextId } = this.#session;
     const { signal, match, timeout = 30_000, id = nextId(), ...fields } = options;
     const body = "ack" in match ? toBody(data) : toPayload(data as Sendable);
-    const frame = { type: "request", session, id, ...body, ...fields, match, timeout } as Question;
+    const frame = { type: "request", session, id, ...body, ...fields, match, timeout } as RequestFrame;
     const timer = clock.setTimeout(() => {
       const text = "longwire: the broker did not answer in time";
       this.refused(id, new LongwireError("timeout", text, { retry: "later" }));
@@ -67,7 +74,7 @@ export class Outgoing extends Requests {
 
   #subscription(key: string, { send, undo, confirm, filter }: SubscribeSpec): SharedSubscription {
     const { name: session, nextId } = this.#session;
-    const frame: Question = {
+    const frame: RequestFrame = {
       type: "subscribe",
       session,
       id: nextId(),
@@ -84,7 +91,7 @@ export class Outgoing extends Requests {
   }
 
   /** Sends a command whose result no caller waits for. */
-  #command(frame: Question): void {
+  #command(frame: RequestFrame): void {
     this.ask("ok", frame).catch((error: LongwireError) => this.#session.failed(error));
   }
 

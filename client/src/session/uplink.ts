@@ -6,12 +6,12 @@ import type { Callbacks } from "../events.js";
 import type { AuthHandler, StateEvent } from "../session-types.js";
 import { queueTask } from "../task.js";
 import type { AuthNeeded, LinkState, Opened, State } from "../wire.js";
-import type { Events, SessionContext } from "./context.js";
+import type { CallbackEvents, SessionContext } from "./context.js";
 
 /** The link of one session. */
 export class Uplink {
   readonly #session: SessionContext;
-  readonly #callbacks: Callbacks<Events>;
+  readonly #callbacks: Callbacks<CallbackEvents>;
   readonly #entered: (state: LinkState) => void;
   state: LinkState | "opening" | "detached" = "opening";
   /** The last change, with its details. */
@@ -22,7 +22,11 @@ export class Uplink {
   #warned = false;
 
   /** `entered` is called with each new state. */
-  constructor(session: SessionContext, callbacks: Callbacks<Events>, entered: (state: LinkState) => void) {
+  constructor(
+    session: SessionContext,
+    callbacks: Callbacks<CallbackEvents>,
+    entered: (state: LinkState) => void,
+  ) {
     this.#session = session;
     this.#callbacks = callbacks;
     this.#entered = entered;

@@ -1,12 +1,12 @@
 // The messages of a socket, in order, until the broker accepts them. Messages that do not fit the broker's outbox wait here:
 // none is refused. It does not know the socket's state.
 
-import type { Content } from "../payload.js";
+import type { SendContent } from "../payload.js";
 import type { SendOutcome } from "../session-types.js";
 
 /** Sends a message. `onAccepted` is called when the broker accepts it; resolves with the outcome if a receipt is wanted. */
 export type SendMessage = (
-  content: Content,
+  content: SendContent,
   options: { receipt: boolean },
   onAccepted: () => void,
 ) => Promise<SendOutcome>;
@@ -23,7 +23,7 @@ interface QueuedMessage {
   readonly size: number;
   /** The part of the limit that it takes. */
   readonly share: number;
-  readonly content: Content;
+  readonly content: SendContent;
   isAccepted: boolean;
 }
 
@@ -68,7 +68,7 @@ export class SocketOutgoing {
   }
 
   /** Adds a message. Without its content it is counted and never sent. */
-  add(size: number, content: Content | undefined): void {
+  add(size: number, content: SendContent | undefined): void {
     const { messages, bytes } = this.#outbox;
     this.#waiting += size;
     if (!content) return;

@@ -3,7 +3,7 @@
 
 import { report, type Unsubscribe } from "../events.js";
 import type { GapEvent } from "../inbox.js";
-import { type Content, fromBase64, isBlob, toBase64, utf8Length } from "../payload.js";
+import { fromBase64, isBlob, type SendContent, toBase64, utf8Length } from "../payload.js";
 import type { Received } from "../received.js";
 import type { Session } from "../session.js";
 import type { CloseReport, SessionOptions, StateEvent } from "../session-types.js";
@@ -322,7 +322,7 @@ export class LongwireSocket extends EventTarget {
     return this.#binaryType === "blob" ? new Blob([bytes]) : bytes.buffer;
   }
 
-  #queue(size: number, content: () => Content): void {
+  #queue(size: number, content: () => SendContent): void {
     this.#outgoing.add(size, this.#readyState === OPEN ? content() : undefined);
   }
 

@@ -39,14 +39,14 @@ interface BrokerSession {
   server: ToServer[];
   /** Accepted while the link was down, if the broker is lifelike. */
   waiting: ToServer[];
-  /** Said on every connection, if the broker is lifelike. */
+  /** Sent on every connection, if the broker is lifelike. */
   repeated: Map<string, ToServer[]>;
 }
 
 /** What reaches the server. */
 export type ToServer = Extract<ToBroker, { type: "send" | "request" }>;
 
-type NewRecord = Record<string, unknown> & { type: RecordFrame["type"] };
+type FakeRecord = Record<string, unknown> & { type: RecordFrame["type"] };
 
 /** The broker. Delivery is immediate; turn `silent` or `holdAccepted` on to break it. */
 export class FakeBroker {
@@ -296,7 +296,7 @@ export class FakeBroker {
   }
 
   /** Appends a record and delivers it. */
-  append(name: string, record: NewRecord): number {
+  append(name: string, record: FakeRecord): number {
     const session = this.session(name);
     const seq = session.next++;
     session.log.push({ session: name, seq, ...record } as unknown as RecordFrame);

@@ -1,10 +1,13 @@
 // One end of a native port, joined to the broker in memory. It unpacks batches and parts and decides nothing.
 
 import type { NativePort } from "../browser-api.js";
-import type { ToBroker } from "../wire.js";
+import type { Batch, Part, ToBroker } from "../wire.js";
 import { FakeEvent } from "./fake-storage.js";
 
-/** What a port is plugged into. */
+/** Frames of an extension, also in batches and parts. */
+type FromExtension = ToBroker | Batch<FromExtension> | Part;
+
+/** The other end of a port. */
 export interface PortWorld {
   /** The port is closed, by either side. */
   portClosed(port: FakePort): void;
@@ -59,23 +62,17 @@ export class FakePort implements NativePort {
     this.world.lastError = undefined;
   }
 
-  #take(frame: { type?: string } & Record<string, unknown>): void {
+  #take(frame: FromExtension): void {
     if (frame.type === "batch") {
-      for (const one of frame.frames as { type?: string }[]) this.#take(one as never);
+      for (const one of frame.frames) this.#take(one);
     } else if (frame.type === "part") {
-      const { part, data, last, index } = frame as {
-        part: string;
-        data: string;
-        last: boolean;
-        index: number;
-      };
+      const { part, data, last, index } = frame;
       const whole = (index === 0 ? "" : (this.#parts.get(part) ?? "")) + data;
       this.#parts.set(part, whole);
       if (last) this.#take(JSON.parse(whole));
     } else {
-      this.sent.push(frame as unknown as ToBroker);
-      if (this.world.hostFailure === undefined)
-        this.world.broker?.receive(this, frame as unknown as ToBroker);
+      this.sent.push(frame);
+      if (this.world.hostFailure === undefined) this.world.broker?.receive(this, frame);
     }
   }
 }

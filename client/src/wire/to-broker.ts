@@ -56,7 +56,7 @@ export interface Subscribe {
   confirm?: Rule;
   filter?: Filter[];
 }
-export interface Unsubscribe {
+export interface UnsubscribeFrame {
   type: "unsubscribe";
   session: string;
   id: string;
@@ -117,7 +117,7 @@ export type ToBroker =
   | Request
   | Cancel
   | Subscribe
-  | Unsubscribe
+  | UnsubscribeFrame
   | Authorize
   | Window
   | Reconnect

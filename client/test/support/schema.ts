@@ -76,7 +76,7 @@ const toBroker: Record<wire.ToBroker["type"], FrameCheck> = {
     confirm: { optional: object },
     filter: { optional: list(object) },
   }),
-  unsubscribe: plain<wire.Unsubscribe>({ type: text, session: name, id: name, key: name }),
+  unsubscribe: plain<wire.UnsubscribeFrame>({ type: text, session: name, id: name, key: name }),
   authorize: plain<
     { type: "authorize"; session: string; nonce?: string; id?: string; failed?: string } & wire.Credentials
   >({
