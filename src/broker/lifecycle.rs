@@ -16,6 +16,13 @@ use super::listener::PortListener;
 /// How often the broker checks that its socket and lock are still in place.
 const LISTENER_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Whether it is time to tidy up, once a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Upkeep {
+    NotDue,
+    Due,
+}
+
 /// The state that decides when the broker exits.
 #[derive(Debug)]
 pub(super) struct BrokerLifecycle {
@@ -83,9 +90,8 @@ impl BrokerLifecycle {
             .map_or(until, |idle| until.min(idle.saturating_sub(now)))
     }
 
-    /// Decides to exit when nothing needs the broker; puts the socket back when it has been removed. `true` once a
-    /// minute: the caller may tidy up as well.
-    pub(super) async fn check(&mut self, now: Duration, is_needed: bool) -> bool {
+    /// Decides to exit when nothing needs the broker; puts the socket back when it has been removed.
+    pub(super) async fn check(&mut self, now: Duration, is_needed: bool) -> Upkeep {
         let is_needed = is_needed || self.listener.pending() > 0;
         match self.idle.check(now, is_needed) {
             IdleAction::Nothing => {}
@@ -104,7 +110,7 @@ impl BrokerLifecycle {
             IdleAction::Leave => self.leaving = Some("idle"),
         }
         if now < self.next_listener_check || self.idle.is_closing() {
-            return false;
+            return Upkeep::NotDue;
         }
         self.next_listener_check = now + LISTENER_INTERVAL;
         if !self.claim.is_in_place() {
@@ -113,7 +119,7 @@ impl BrokerLifecycle {
         } else if !self.listener.is_in_place() {
             self.reopen().await;
         }
-        true
+        Upkeep::Due
     }
 
     async fn reopen(&mut self) {

@@ -23,7 +23,7 @@ use super::effects::Effects;
 use super::instance::Claim;
 use super::journals::{FoundJournals, JournalStore};
 use super::large::{LargeContents, WaitingInput};
-use super::lifecycle::BrokerLifecycle;
+use super::lifecycle::{BrokerLifecycle, Upkeep};
 use super::listener::PortListener;
 use super::live_settings::LiveSettings;
 use super::machine::MachineWatch;
@@ -116,7 +116,7 @@ impl Server {
             }
             self.flush();
             let is_needed = !self.is_hub_idle || self.effects.has_ports();
-            if self.lifecycle.check(self.machine.awake(), is_needed).await {
+            if self.lifecycle.check(self.machine.awake(), is_needed).await == Upkeep::Due {
                 self.journals.close_idle();
             }
         };

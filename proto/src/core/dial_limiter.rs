@@ -74,7 +74,7 @@ impl Local {
         at
     }
 
-    /// Whether nothing needs to be remembered.
+    /// Drops what is no longer needed; `true` if nothing is left.
     fn forget(&mut self, now: Duration) -> bool {
         self.known.retain(|_, at| *at + PORT_KNOWN > now);
         self.known.is_empty() && self.next <= now

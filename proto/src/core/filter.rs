@@ -192,7 +192,7 @@ impl Filter {
             Act::Sample { key, rate } => {
                 let value = value_at(message, key.as_deref());
                 let (rate, before) = (*rate, subscribed.values.len());
-                let passes = value.is_none_or(|value| subscribed.samples(value, rate, awake));
+                let passes = value.is_none_or(|value| subscribed.count_sample(value, rate, awake));
                 self.values = self.values - before + subscribed.values.len();
                 if !passes {
                     (decision.view, decision.why) = (Some(View::Not), Some(FilterReason::Sampled));
@@ -222,8 +222,8 @@ impl SubscribedLine {
         self.values.insert(value, number);
     }
 
-    /// Whether this one is among the sample.
-    fn samples(&mut self, value: String, rate: SampleRate, awake: Duration) -> bool {
+    /// Counts one more of this value; `true` if it is among the sample.
+    fn count_sample(&mut self, value: String, rate: SampleRate, awake: Duration) -> bool {
         let last = self.values.get(&value).copied();
         match rate {
             SampleRate::Every(every) => {

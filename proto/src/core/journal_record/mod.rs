@@ -142,8 +142,9 @@ impl JournalRecord {
                 lost_before,
             } => (POSITION, 0, json(&(id, name, acked, lost_before))),
             Self::Accepted(accepted) => {
-                let mut data = BytesMut::new();
                 let head = json(&accepted.head);
+                let copied = accepted.payload.len().min(MAX_COPIED);
+                let mut data = BytesMut::with_capacity(8 + head.len() + copied);
                 data.put_u32_le(u32::try_from(head.len()).unwrap_or(0));
                 data.put_slice(&head);
                 content = put_payload(&mut data, &accepted.payload);

@@ -177,7 +177,7 @@ impl Attachment {
     }
 
     /// Whether `live` is to be sent now, before this record, or because there is no other; once.
-    pub(crate) fn becomes_live(&mut self, next: Option<u64>) -> bool {
+    pub(crate) fn take_live(&mut self, next: Option<u64>) -> bool {
         let is_reached = |live: &mut u64| next.is_none_or(|seq| seq > *live);
         self.live_at.take_if(is_reached).is_some()
     }

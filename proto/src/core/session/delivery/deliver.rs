@@ -53,7 +53,7 @@ impl Delivery {
                 break Stop::CaughtUp;
             };
             let seq = entry.record.seq;
-            if attachment.becomes_live(Some(seq)) {
+            if attachment.take_live(Some(seq)) {
                 send_live(ctx, attachment);
             }
             if entry.is_for(id) {
@@ -77,7 +77,7 @@ impl Delivery {
         match stop {
             Stop::CaughtUp => {
                 attachment.catches_up();
-                if attachment.becomes_live(None) {
+                if attachment.take_live(None) {
                     send_live(ctx, attachment);
                 }
             }
