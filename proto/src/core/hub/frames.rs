@@ -31,13 +31,11 @@ impl Hub {
                 self.ctx.send_error(port, why, frame.id(), None);
             }
             ClientFrame::Hello(hello) => self.hello(port, hello),
-            frame => match known.identity.clone() {
-                None => {
-                    let why = error(Code::HelloRequired, "the first frame on a port must be `hello`");
-                    self.ctx.send_error(port, why, frame.id(), frame.session());
-                }
-                Some(identity) => self.client_frame(port, &identity, frame),
-            },
+            frame if known.identity.is_none() => {
+                let why = error(Code::HelloRequired, "the first frame on a port must be `hello`");
+                self.ctx.send_error(port, why, frame.id(), frame.session());
+            }
+            frame => self.client_frame(port, frame),
         }
     }
 
@@ -156,20 +154,33 @@ impl Hub {
         LIMITS.iter().map(stated).collect()
     }
 
-    fn client_frame(&mut self, port: PortId, identity: &ClientIdentity, frame: ClientFrame) {
+    fn client_frame(&mut self, port: PortId, frame: ClientFrame) {
         match frame {
-            ClientFrame::Open(open) => return self.open(port, identity, *open),
-            ClientFrame::Status { id } => {
-                let owner = self.owner(port, identity);
-                return self.status(port, id, owner);
+            ClientFrame::Open(open) => {
+                if let Some(identity) = self.identity_of(port).cloned() {
+                    self.open(port, &identity, *open);
+                }
             }
-            ClientFrame::Ping { id } => return self.ctx.send(port, BrokerFrame::Pong { id }),
-            _ => {}
+            ClientFrame::Status { id } => {
+                let owner = self.identity_of(port);
+                let owner = owner.and_then(|identity| self.owner(port, identity));
+                self.status(port, id, owner);
+            }
+            ClientFrame::Ping { id } => self.ctx.send(port, BrokerFrame::Pong { id }),
+            frame => self.session_frame(port, frame),
         }
-        let Some(name) = frame.session().cloned() else {
+    }
+
+    fn identity_of(&self, port: PortId) -> Option<&ClientIdentity> {
+        self.ctx.ports.get(&port)?.identity.as_ref()
+    }
+
+    /// Gives a frame to the session that it names, if the port holds that.
+    fn session_frame(&mut self, port: PortId, frame: ClientFrame) {
+        let Some(name) = frame.session() else {
             return;
         };
-        let held = self.held_session(port, identity, &name).and_then(|key| {
+        let held = self.held_session(port, name).and_then(|key| {
             let session = self.sessions.get(&key);
             if asks_for_more(&frame) {
                 session.map_or(Ok(()), |session| session.lifecycle().check())?;
@@ -181,7 +192,7 @@ impl Hub {
                 let input = self.session_input(port, frame);
                 self.handle_session(key, input);
             }
-            Err(why) => self.ctx.send_error(port, why, frame.id(), Some(&name)),
+            Err(why) => self.ctx.send_error(port, why, frame.id(), Some(name)),
         }
     }
 
@@ -204,19 +215,15 @@ impl Hub {
     }
 
     /// The session of this name that the port holds.
-    fn held_session(
-        &self,
-        port: PortId,
-        identity: &ClientIdentity,
-        name: &Name,
-    ) -> Result<SessionKey, ErrorInfo> {
+    fn held_session(&self, port: PortId, name: &Name) -> Result<SessionKey, ErrorInfo> {
         let known = self.ctx.ports.get(&port);
         if let Some(key) = known.and_then(|port| port.attached.get(name)) {
             return Ok(*key);
         }
-        let exists = self
-            .owner(port, identity)
-            .is_some_and(|owner| self.names.contains_key(&(owner, name.clone())));
+        let owner = self
+            .identity_of(port)
+            .and_then(|identity| self.owner(port, identity));
+        let exists = owner.is_some_and(|owner| self.names.contains_key(&(owner, name.clone())));
         Err(if exists {
             error(
                 Code::NotAttached,
