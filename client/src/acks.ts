@@ -1,12 +1,11 @@
-// Counts which records are finished and says when to acknowledge: after a quarter of the window, or after 50 ms.
-// It does not know who finishes records, nor why.
+// Counts finished records and acknowledges them: after a quarter of the window, or after 50 ms. It does not process records.
 
 import type { Clock } from "./browser-api.js";
 
-/** Milliseconds a finished record waits at most for its acknowledgement. */
+/** Maximum milliseconds between a finished record and its acknowledgement. */
 export const ACK_DELAY = 50;
 
-/** What is given when a message or a gap has been processed. */
+/** Acknowledges one message or gap that has been processed. */
 export interface AckToken {
   readonly seq: number;
   /** Whether the record has been processed. */
@@ -15,9 +14,9 @@ export interface AckToken {
   finish(): void;
 }
 
-/** What the acknowledgements need from outside. */
+/** Callbacks of the acknowledgements. */
 export interface AckHost {
-  /** Stores the position. The acknowledgement leaves afterwards, so a stored position is never behind the broker's. */
+  /** Stores the position. The acknowledgement is sent afterwards, so a stored position is never behind the broker's. */
   keep(seq: number): Promise<void>;
   /** Sends the acknowledgement. */
   ack(seq: number): void;

@@ -1,5 +1,4 @@
-// One port and the sessions on it: attaches them whenever the broker answers and brings each its frames. It keeps
-// no messages.
+// One port and the sessions on it: attaches them whenever the broker answers and routes their frames. It stores no messages.
 
 import type { BridgeEvents, BridgeMode, ConnectOptions, ResolvedOptions } from "./bridge-types.js";
 import { type Clock, type ExtensionApi, extensionApi, sleep, systemClock } from "./browser-api.js";
@@ -28,13 +27,13 @@ import { PROTOCOL } from "./wire.js";
 
 /** Milliseconds without traffic after which `keepAlive: "alarms"` closes the port. */
 export const IDLE = 5000;
-/** Milliseconds after which a missing host is looked for again while this context lives. An alarm does so too. */
+/** Milliseconds between searches for a missing host while this context runs. An alarm searches too. */
 export const RETRY_MISSING = 20_000;
-/** Milliseconds an update waits at most for handlers and hand-overs. */
+/** Maximum milliseconds that an update waits for handlers, and for the broker to accept messages. */
 export const DRAIN = 5000;
-/** What cannot change while this extension runs as it is: nobody waits for it. */
+/** Errors that only a reload of the extension can fix: `open` does not wait. */
 const UNTIL_RELOAD = /^(permission|storage)-missing$/;
-/** What an installation mends. */
+/** Errors that an installation fixes. */
 const NOT_INSTALLED = /^host-(not-found|forbidden)$/;
 /** Sent in `hello`. */
 export const SDK = "longwire-js/0.1.0";
@@ -78,7 +77,7 @@ export class Bridge {
   #ended = false;
   #welcome: Welcome | undefined;
   #mode: BridgeMode = "host";
-  /** Why the port is away, reported already. */
+  /** Why there is no port, reported already. */
   #failure: LongwireError | undefined;
   #searchTimer: unknown;
   #idleTimer: unknown;
@@ -112,7 +111,7 @@ export class Bridge {
     const request = {
       api,
       clock: this.#clock,
-      explain: (said: string | undefined) => fromBrowser(said, this.#context),
+      explain: (reason: string | undefined) => fromBrowser(reason, this.#context),
       keepsAwake: options.keepAlive !== "alarms",
     };
     this.#port = new HostPort({
@@ -155,12 +154,12 @@ export class Bridge {
     return [...this.#sessions.values()];
   }
 
-  /** @internal Whether anybody here needs the port. */
+  /** @internal Whether the port is needed. */
   get wanted(): boolean {
     return this.#sessions.size > 0 || (this.#port.missing && this.#callbacks.has("installed"));
   }
 
-  /** @internal What it was made of, for the bridges of `longwire/relay`. */
+  /** @internal The API, options and clock, for the bridges of `longwire/relay`. */
   get context(): { api: ExtensionApi; options: ResolvedOptions; clock: Clock } {
     return { api: this.#api, options: this.#options, clock: this.#clock };
   }
@@ -202,8 +201,8 @@ export class Bridge {
     const session = this.#sessions.get(name) ?? new Session(this.#sessionHost, name, url, options);
     this.#sessions.set(name, session);
     const { core } = session;
-    const again = () => this.open(name, url, options);
-    if (core.parting) return core.parting.then(again, again);
+    const reopen = () => this.open(name, url, options);
+    if (core.parting) return core.parting.then(reopen, reopen);
     if (core.opened && (url ?? options) === undefined) return Promise.resolve(session);
     const opened = core.open(url, options).then(() => session);
     if (this.#port.state === "ready") void core.attach();
@@ -248,7 +247,7 @@ export class Bridge {
     return this.disconnect();
   }
 
-  /** @internal Closes the port for good: the page that it served is closed. */
+  /** @internal Closes the port permanently: its page is closed. */
   async end(): Promise<void> {
     this.#ended = true;
     leaveLifecycle(this.#api, this);
@@ -275,7 +274,7 @@ export class Bridge {
   }
 
   async #start(): Promise<void> {
-    // Where native messaging is missing, storage may be too: the port says what is to be done.
+    // Where native messaging is missing, storage may be missing too: the port reports the cause.
     if (!this.#identity && (this.#api.runtime.connectNative || this.#options.fallback)) {
       try {
         const profile = await this.#memory.profile(this.#options.profile);
@@ -322,7 +321,7 @@ export class Bridge {
 
   #take(frame: ToExtension): void {
     this.#touch();
-    // Without an id nothing is found.
+    // Without an id no request is found.
     const { id, session } = frame as { id: string; session?: string };
     if (frame.type === "status") this.#requests.answered("status", frame);
     else if (frame.type === "pong") this.#requests.answered("pong", frame);
@@ -343,7 +342,7 @@ export class Bridge {
 
   #lost(error: LongwireError): void {
     for (const { core } of this.sessions) core.lost();
-    // The host could not start a broker. Who waits for a first answer is told; the others have time.
+    // The host could not start a broker. Calls that wait for a first answer reject; other sessions wait.
     const waiting = error.code === "broker-unreachable" ? this.sessions.filter(({ opened }) => !opened) : [];
     this.#unreachable(error, waiting, 0);
   }
@@ -355,10 +354,10 @@ export class Bridge {
   /** Reports once that there is no broker: to the listener, else to the calls that are rejected, else on the console. */
   #unreachable(error: LongwireError, sessions: readonly Session[], questions: number): void {
     const final = error.retry === "no" || UNTIL_RELOAD.test(error.code);
-    const heard = !final && this.#callbacks.has("error");
+    const hasListener = !final && this.#callbacks.has("error");
     let rejected = questions;
     for (const session of sessions) {
-      const waits = !final && !session.opened && (session.core.waitsForHost ?? heard);
+      const waits = !final && !session.opened && (session.core.waitsForHost ?? hasListener);
       if (!waits) rejected += session.core.unreachable(error);
     }
     if (this.#port.missing) {
@@ -367,25 +366,25 @@ export class Bridge {
     }
     const repeated = this.#failure?.code === error.code;
     this.#failure = error;
-    if (!repeated && (heard || rejected === 0)) this.#report(error);
+    if (!repeated && (hasListener || rejected === 0)) this.#report(error);
   }
 
   #report(error: LongwireError): void {
     if (this.#callbacks.has("error")) {
-      // Who is rejected with it as well need not print it again.
+      // Calls that reject with the same error do not log it again.
       isNew(error);
       this.#callbacks.emit("error", error as AnyLongwireError);
     } else report(error);
   }
 
   #storageFailed(cause: unknown): void {
-    const said = String((cause as Error)?.message ?? cause);
-    const what = /quota/i.test(said) ? "is full (QUOTA_BYTES)" : "failed";
+    const reason = String((cause as Error)?.message ?? cause);
+    const what = /quota/i.test(reason) ? "is full (QUOTA_BYTES)" : "failed";
     const text = `chrome.storage ${what}: the next worker may not find its sessions`;
-    this.#report(local("storage-failed", text, "action", this.#context, said));
+    this.#report(local("storage-failed", text, "action", this.#context, reason));
   }
 
-  /** Something happened: with `keepAlive: "alarms"` the port is closed when nothing does for a while. */
+  /** Restarts the idle timer: with `keepAlive: "alarms"` the port is closed after a time without traffic. */
   #touch(): void {
     if (!this.#closesWhenIdle) return;
     this.#clock.clearTimeout(this.#idleTimer);

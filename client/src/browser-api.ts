@@ -1,4 +1,4 @@
-// The few parts of the browser the SDK touches, as types, and the clock. Everything else takes them as arguments,
+// The parts of the browser that the SDK uses, as types, and the clock. Other modules take them as arguments,
 // so that tests can bring their own. It does not call any of them.
 
 import type { LongwireError } from "./errors.js";
@@ -12,13 +12,13 @@ export interface Listenable<Args extends unknown[]> {
 export interface NativePort {
   postMessage(message: unknown): void;
   disconnect(): void;
-  /** Firefox tells here why the port closed. */
+  /** Firefox reports here why the port closed. */
   readonly error?: { message?: string } | null;
   readonly onMessage: Listenable<[message: unknown]>;
   readonly onDisconnect: Listenable<[port: NativePort]>;
   /** Only of `longwire/fallback`: why sessions run in the browser. */
   readonly hostError?: LongwireError | undefined;
-  /** Only of `longwire/fallback`: looks now whether there is a host. */
+  /** Only of `longwire/fallback`: probes for the host now. */
   look?(): void;
 }
 
@@ -59,7 +59,7 @@ export interface StorageChange {
   newValue?: unknown;
 }
 
-/** A cookie as `chrome.cookies` tells it. */
+/** A cookie of `chrome.cookies`. */
 export interface Cookie {
   name: string;
   value: string;
@@ -128,7 +128,7 @@ export function sleep(clock: Clock, milliseconds: number): Promise<void> {
   });
 }
 
-/** Whether this is a service worker or a background page: popups and other pages come and go with their windows. */
+/** Whether this is a service worker or a background page, and not a popup or another page that closes with its window. */
 export function inBackground({ runtime }: ExtensionApi): boolean {
   const { document, location } = globalThis as { document?: unknown; location?: { pathname: string } };
   if (!document) return !("DedicatedWorkerGlobalScope" in globalThis);

@@ -1,4 +1,4 @@
-// Every failure as one typed error that says what to do. It maps the browsers' texts; it does not decide to retry.
+// Every failure as one typed error with its fix. It maps the browsers' texts; it does not decide about retries.
 
 import type { SchemaIssue } from "./standard-schema.js";
 import type { ErrorFrame, Retry, WireCode, WireError } from "./wire.js";
@@ -64,7 +64,7 @@ export type ErrorCode = WireCode | LocalCode;
 export interface ErrorDetails {
   /** The last host's own error. */
   "host-keeps-dying": LongwireError;
-  /** What the validator says, and the message. */
+  /** The validator's issues, and the message. */
   "invalid-message": { issues: readonly SchemaIssue[]; message: unknown };
 }
 
@@ -117,7 +117,7 @@ export interface HostContext {
 
 type Row = [RegExp, LocalCode, Retry, string];
 
-// The texts of Chromium 156 and Firefox 153, most telling first.
+// The texts of Chromium 156 and Firefox 153, the most specific first.
 const TEXTS: Row[] = [
   [
     /disabled by the system administrator/,
@@ -156,7 +156,7 @@ const TEXTS: Row[] = [
     "the browser's sandbox does not allow it to start a native host",
   ],
   [/Failed to start/, "host-not-started", "later", "the operating system could not start the native host"],
-  // Firefox says nothing at all when a host has exited.
+  // Firefox gives no reason when a host has exited.
   [/has exited|^$/, "host-exited", "later", "the native host exited"],
   [
     /tried to send a message of|Error when communicating/,
@@ -180,7 +180,7 @@ const TEXTS: Row[] = [
   [/^/, "port-lost", "later", "the port to the native host closed"],
 ];
 
-/** The typed error for what a browser said when a port closed or did not open. */
+/** The typed error for a browser's text when a port closed or did not open. */
 export function fromBrowser(originalMessage: string | undefined, context: HostContext): LongwireError {
   const [, code, retry, message] = TEXTS.find(([text]) => text.test(originalMessage ?? "")) as Row;
   return local(code, message, retry, context, originalMessage || undefined);
@@ -218,7 +218,7 @@ export function local(
   });
 }
 
-/** The name the installer registers unless told otherwise. */
+/** The name that the installer registers by default. */
 export const DEFAULT_HOST = "com.longwire.bridge";
 
 const OF_THE_LINK = /^(dns|refused|unreachable|tls|proxy|http-status|handshake|timeout|heartbeat)$/;

@@ -3,7 +3,7 @@
 /** Removes the callback it was returned for, and no other. */
 export type Unsubscribe = () => void;
 
-/** Callbacks by event name. A callback that throws does not keep the others from being called. */
+/** Callbacks by event name. The exception of one does not affect the others. */
 export class Callbacks<Events extends { [Name in keyof Events]: unknown[] }> {
   #lists = new Map<keyof Events, Set<{ call: (...args: never[]) => unknown }>>();
 
@@ -22,7 +22,7 @@ export class Callbacks<Events extends { [Name in keyof Events]: unknown[] }> {
     return !!this.#lists.get(name)?.size;
   }
 
-  /** Calls everybody; returns how many there were. */
+  /** Calls all callbacks; returns how many there were. */
   emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): number {
     const list = [...(this.#lists.get(name) ?? [])];
     for (const { call } of list) {
@@ -39,7 +39,7 @@ export class Callbacks<Events extends { [Name in keyof Events]: unknown[] }> {
 
 const reported = new WeakSet<object>();
 
-/** Prints what nobody listens for, and exceptions in callbacks. An error that has been reported is not printed. */
+/** Logs errors without a listener, and exceptions of callbacks. An error that was reported is not logged again. */
 export function report(error: unknown): void {
   if (isNew(error)) console.error("longwire:", error);
 }

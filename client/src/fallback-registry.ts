@@ -7,8 +7,8 @@ import type { LongwireError } from "./errors.js";
 export interface FallbackRequest {
   readonly api: ExtensionApi;
   readonly clock: Clock;
-  /** The error for what the browser says about a port. */
-  explain(said: string | undefined): LongwireError;
+  /** The error for the browser's text about a port. */
+  explain(reason: string | undefined): LongwireError;
   /** The context shall stay alive while a port is open. */
   readonly keepsAwake: boolean;
 }

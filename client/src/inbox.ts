@@ -60,14 +60,14 @@ interface Failure {
 
 type Work = Promise<Failure | undefined> | undefined;
 
-/** The messages of one session that are not finished. The window bounds it: nothing else fills it. */
+/** The unfinished messages of one session. Its size is bounded by the window. */
 export class Inbox {
   readonly #clock: Clock;
   readonly #manual: boolean;
   readonly #attempts: number;
   readonly #failed: (error: LongwireError, message: Received) => void;
   #queue: InboxItem[] = [];
-  /** Replaced, never changed, so that a run over it is not disturbed. */
+  /** Replaced, never changed, so that iterations over it are not affected. */
   #handlers: readonly InboxHandler[] = [];
   #reading = false;
   /** The item that handlers or a loop's body are working on. */
@@ -76,11 +76,11 @@ export class Inbox {
   #stuck = false;
   #paused = false;
   #end: { readonly error?: LongwireError } | undefined;
-  /** Lets the loop look again. */
+  /** Wakes the loop. */
   #look: (() => void) | undefined;
   #idle: (() => void)[] = [];
 
-  /** In manual mode nothing is finished but by `done()`, and nobody is waited for. */
+  /** In manual mode only `done()` finishes a message, and no handler delays the next one. */
   constructor(
     clock: Clock,
     manual: boolean,
@@ -93,7 +93,7 @@ export class Inbox {
     this.#failed = failed;
   }
 
-  /** Whether nothing waits and nobody works. */
+  /** Whether no item waits or is being processed. */
   get quiet(): boolean {
     return !this.#queue[0] && !this.#current;
   }
@@ -104,7 +104,7 @@ export class Inbox {
     this.#wake();
   }
 
-  /** A message was finished by hand. */
+  /** The application called `done()` on a message. */
   done(message: Received): void {
     if (this.#queue[0]?.message === message) this.#queue.shift();
     if (this.#stuck && this.#current?.message === message) {
@@ -142,19 +142,19 @@ export class Inbox {
     }
   }
 
-  /** Nothing more will come: readers end, with an error if there is one. What is `kept` elsewhere is not handed out. */
-  end(error?: LongwireError, kept = false): void {
-    if (kept) this.#queue = [];
+  /** Ends readers, with an error if there is one. With `isRedelivered`, waiting items are dropped: the broker redelivers them. */
+  end(error?: LongwireError, isRedelivered = false): void {
+    if (isRedelivered) this.#queue = [];
     this.#end ??= { error };
     this.#wake();
   }
 
-  /** Messages may come again after `end`. */
+  /** Messages may arrive again after `end`. */
   revive(): void {
     this.#end = undefined;
   }
 
-  /** Hands out nothing more; resolves when whoever is at work has settled. */
+  /** Delivers nothing more; resolves when the handlers at work have settled. */
   async pause(): Promise<void> {
     this.#paused = true;
     if (this.#current && !this.#stuck) await new Promise<void>((resolve) => this.#idle.push(resolve));
@@ -173,7 +173,7 @@ export class Inbox {
     if (!this.#reading) this.#run();
   }
 
-  /** Everybody is through with the item. */
+  /** All handlers have finished the item. */
   #settle(item: InboxItem): void {
     if (!(this.#manual && item.message)) item.token?.finish();
     this.#current = undefined;
@@ -205,7 +205,7 @@ export class Inbox {
     }
   }
 
-  /** The loop was left in the middle of a body: its message was not finished and comes again. */
+  /** The loop ended in its body: the message is not finished and is redelivered. */
   #putBack(): void {
     const item = this.#current;
     this.#current = undefined;
@@ -219,7 +219,7 @@ export class Inbox {
   #run(): void {
     while (!this.#current && !this.#paused) {
       const item = this.#queue[0];
-      // What nobody listens for waits: the listener may be added a moment later.
+      // An item without a listener waits: one may be added later.
       if (!item || !(this.#listens("message") || this.#listens(kindOf(item)))) return;
       this.#queue.shift();
       this.#current = item;
@@ -236,7 +236,7 @@ export class Inbox {
     }
   }
 
-  /** Calls the handlers; undefined when all were done at once. Never rejects. */
+  /** Calls the handlers; undefined when all returned synchronously. Never rejects. */
   #offer(item: InboxItem): Promise<void> | undefined {
     if (item.invalid && !this.#listens("invalid")) {
       this.#stuck = this.#current === item;
@@ -253,7 +253,7 @@ export class Inbox {
     return work.some(Boolean) ? this.#persist(item, work) : undefined;
   }
 
-  /** Waits for the handlers, and calls those again that failed, a bounded number of times. */
+  /** Waits for the handlers, and retries those that failed, a bounded number of times. */
   async #persist(item: InboxItem, first: Work[]): Promise<void> {
     let work = first;
     for (let tries = 1; ; tries += 1) {
@@ -288,7 +288,7 @@ function resultOf(handler: InboxHandler, { message, gap, invalid }: InboxItem): 
   return message && (handler.wants?.(message) ?? true) && handler.call(message);
 }
 
-/** Calls a handler with an item of its kind; undefined when it was done at once. Never rejects. */
+/** Calls a handler with an item of its kind; undefined when it returned synchronously. Never rejects. */
 function call(handler: InboxHandler, item: InboxItem): Work {
   const failed = (error: unknown) => ({ handler, error });
   try {

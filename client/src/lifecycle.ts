@@ -2,13 +2,13 @@
 
 import { type ExtensionApi, inBackground } from "./browser-api.js";
 
-/** What a bridge does for its worker's life. */
+/** A bridge, as the lifecycle of its worker uses it. */
 export interface LifecycleMember {
   /** Opens the port if there is none. */
   connect(): void;
-  /** Ends work and hands over. */
+  /** Finishes pending work. */
   drain(): Promise<void>;
-  /** Whether anybody needs the port. */
+  /** Whether the port is needed. */
   readonly wanted: boolean;
 }
 
@@ -26,7 +26,7 @@ const groups = new WeakMap<ExtensionApi["runtime"], LifecycleGroup>();
 
 /**
  * Registers the listeners, in the same turn: the browser starts a worker only for listeners of its first turn.
- * Returns whether an alarm will wake the bridge.
+ * Returns whether an alarm will open the port.
  */
 export function followLifecycle(api: ExtensionApi, bridge: LifecycleMember, updates?: boolean): boolean {
   if (!inBackground(api)) return false;
@@ -41,25 +41,25 @@ export function followLifecycle(api: ExtensionApi, bridge: LifecycleMember, upda
   return !!api.alarms;
 }
 
-/** The bridge has ended: nothing wakes it. */
+/** The bridge has ended: no event opens its port. */
 export function leaveLifecycle(api: ExtensionApi, bridge: LifecycleMember): void {
   groups.get(api.runtime)?.bridges.delete(bridge);
 }
 
 function register(api: ExtensionApi, group: LifecycleGroup): void {
-  const wake = () => {
+  const connect = () => {
     for (const bridge of group.bridges) if (bridge.wanted) bridge.connect();
   };
   // Without this listener a browser does not start the worker at all until something else does.
-  api.runtime.onStartup?.addListener(wake);
+  api.runtime.onStartup?.addListener(connect);
   // With an open port Chromium never applies an update by itself.
   api.runtime.onUpdateAvailable?.addListener(() => {
     if (!group.updates) return;
     void Promise.all([...group.bridges].map((bridge) => bridge.drain())).then(() => api.runtime.reload?.());
   });
-  // Fetches what has come while the worker slept, and starts a worker again that was killed.
+  // Fetches messages that arrived while the worker was stopped, and restarts a killed worker.
   api.alarms?.onAlarm.addListener((alarm) => {
-    if (alarm.name === ALARM) wake();
+    if (alarm.name === ALARM) connect();
   });
   void api.alarms?.create(ALARM, { periodInMinutes: PERIOD });
   if (!api.alarms && !api.app) console.warn(NO_ALARMS);

@@ -1,8 +1,8 @@
-// Takes a run of messages apart that came in one frame. It hands none out.
+// Unpacks several messages that arrived in one frame.
 
 import type { MessageFields, Messages } from "./wire.js";
 
-/** The messages of a run, as if each had come by itself. */
+/** The messages of the frame, as if each had arrived in its own. */
 export function unroll({ text, json, ...fields }: Messages): MessageFields[] {
   return (text ?? json ?? []).map((_, index) => ({
     ...fields,

@@ -1,4 +1,4 @@
-// Cuts frames that are too big for the pipe and joins them again. It knows nothing of what the frames say.
+// Splits frames that are too large for native messaging, and joins them again. It does not read them.
 
 import type { Part } from "./wire.js";
 

@@ -1,4 +1,4 @@
-// Turns what a developer hands over into a payload on the wire, and back. It neither sends nor stores.
+// Converts values of the application to payloads on the wire, and back. It neither sends nor stores.
 
 import type { EventPayload, Payload } from "./wire.js";
 
@@ -6,7 +6,7 @@ import type { EventPayload, Payload } from "./wire.js";
 export type Sendable = string | ArrayBuffer | ArrayBufferView | JsonValue;
 type JsonValue = null | boolean | number | object;
 
-/** What a message can hold: a Blob becomes its bytes when it is sent. */
+/** The content of a message: a Blob becomes its bytes when it is sent. */
 export type SendContent = Payload | EventPayload | Blob;
 
 /** The payload of a value: strings as text, buffers and views as bytes, everything else as JSON. */

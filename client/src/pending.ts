@@ -51,9 +51,9 @@ export interface PendingFrame {
   accepted?: boolean;
   /** It was posted on the present attachment. */
   posted?: boolean;
-  /** Its content is still being read. It keeps its place. */
+  /** Its content is still being read. Later entries wait for it. */
   unread: boolean;
-  /** The frame that cancels it, once that is wanted. */
+  /** The frame that cancels it, if it was cancelled. */
   cancel?: Cancel;
   /** Called when the broker accepts it. */
   readonly onAccepted?: (() => void) | undefined;
@@ -68,7 +68,7 @@ export interface Pending<Type extends keyof Answers> extends PendingFrame {
   readonly settle: (answer: Answers[Type]) => void;
 }
 
-/** Entries and bytes that may wait here for a port. More is refused with `outbox-full`. */
+/** Maximum entries and bytes that wait for a port. More is refused with `outbox-full`. */
 export const BOUND = { entries: 65536, bytes: 64 * 1024 * 1024 };
 /** Entries and bytes that may be posted and not accepted. */
 export const FLIGHT = { entries: 512, bytes: 4 * 1024 * 1024 };

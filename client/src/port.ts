@@ -1,5 +1,5 @@
-// The life of the port to the native host: connect, greet, lose, try again, give up. It moves frames and does not
-// read them, but for the few that concern the pipe itself.
+// The lifecycle of the port to the native host: connect, hello, loss, retry, failure. It handles only the frames that concern
+// the connection to the broker, and passes on all others.
 
 import type { Clock, ExtensionApi, NativePort } from "./browser-api.js";
 import { fromBrowser, fromWire, type HostContext, LongwireError, local } from "./errors.js";
@@ -23,33 +23,33 @@ import type {
  */
 export type PortState = "resting" | "connecting" | "ready" | "waiting" | "failed";
 
-/** What the pipe needs, and what it tells. */
+/** What the port needs, and its callbacks. */
 export interface PortHost {
   readonly api: ExtensionApi;
   readonly clock: Clock;
   readonly context: HostContext;
-  /** Opens ports in place of the browser: to a host, or to what stands in for it. */
+  /** Opens ports in place of the browser's `connectNative`: to a host, or to a fallback. */
   readonly open?: ((host: string) => NativePort) | undefined;
   /** The greeting. */
   hello(): Hello;
-  /** The broker has answered: say again what must be said. */
+  /** The broker has answered: unanswered frames must be sent again. */
   ready(welcome: Welcome): void;
-  /** A frame, out of its parts and batch. */
+  /** A frame, taken out of its parts or batch. */
   frame(frame: ToExtension): void;
-  /** The attachment is gone; another try follows. */
+  /** The attachment is lost; another attempt follows. */
   lost(error: LongwireError): void;
-  /** There will be no other try by itself. */
+  /** There is no further attempt until `start`. */
   failed(error: LongwireError): void;
   state(state: PortState, error?: LongwireError): void;
 }
 
-/** A port that lived shorter than this, in milliseconds, counts towards giving up. */
-export const SHORT_LIFE = 2000;
-/** What an installation or a policy mends, so that it is worth looking again. No process is started by looking. */
+/** A port that was open for fewer milliseconds counts as short. */
+export const SHORT_PORT = 2000;
+/** Errors that an installation or a policy fixes: the SDK searches for the host again. A search starts no process. */
 const MISSING = /^host-(not-found|forbidden|blocked)$/;
-/** So many short lives in a row, and no further host is started. */
-export const MAX_SHORT_LIVES = 3;
-/** Milliseconds the broker has to answer the greeting. A `host starting` begins them anew. */
+/** After this many short ports in a row no further host is started. */
+export const MAX_SHORT_PORTS = 3;
+/** Milliseconds for the broker's answer to `hello`. `host starting` restarts them. */
 export const GREETING_TIMEOUT = 20_000;
 const MIN_RETRY_DELAY = 250;
 const MAX_RETRY_DELAY = 30_000;
@@ -65,13 +65,13 @@ export class HostPort {
   #joiner = new Joiner();
   #out: ToBroker[] = [];
   #openedAt = 0;
-  #shortLives = 0;
+  #shortPorts = 0;
   #failures = 0;
   #timer: unknown;
   #parts = 0;
-  /** There was no host at the last try. Looking again is silent: the state stays `failed` until there is one. */
+  /** There was no host at the last attempt. Searches do not change the state: it stays `failed` until there is one. */
   #missing = false;
-  /** What the host said before it went. */
+  /** The last error of the host before the port closed. */
   #lastError: LongwireError | undefined;
 
   constructor(host: PortHost) {
@@ -84,7 +84,7 @@ export class HostPort {
     return this.#state;
   }
 
-  /** Whether there was no host to start at the last try. */
+  /** Whether there was no host at the last attempt. */
   get missing(): boolean {
     return this.#missing;
   }
@@ -94,12 +94,12 @@ export class HostPort {
     return this.#port?.hostError;
   }
 
-  /** Opens a port if there is none. After `failed` it begins anew. */
+  /** Opens a port if there is none, also after `failed`. */
   start(): void {
     this.#port?.look?.();
     if (this.#port || (this.#state !== "resting" && this.#state !== "failed")) return;
     this.#host.clock.clearTimeout(this.#timer);
-    this.#shortLives = 0;
+    this.#shortPorts = 0;
     this.#failures = 0;
     if (!this.#missing) this.#enter("connecting");
     this.#dial();
@@ -113,7 +113,7 @@ export class HostPort {
     this.#enter("resting");
   }
 
-  /** Sends a frame. Frames of one turn leave together. Without a broker it is not sent: the caller says it again. */
+  /** Sends a frame. Frames of one turn are sent together. Without a broker it is dropped: the caller sends it again. */
   post(frame: ToBroker): void {
     if (this.#state !== "ready") return;
     this.#out.push(frame);
@@ -136,15 +136,15 @@ export class HostPort {
     }
     let port: NativePort;
     try {
-      // The listeners must be there in the same turn: the browser throws away what comes earlier.
+      // The listeners must be added in the same turn: the browser drops earlier events.
       port = this.#open(context.host);
       port.onMessage.addListener((frame) => {
         if (port === this.#port) this.#take(frame);
       });
       port.onDisconnect.addListener((closed) => {
-        // Reading lastError also keeps Chromium from complaining that nobody did.
-        const said = api.runtime.lastError?.message ?? (closed ?? port).error?.message;
-        if (port === this.#port) this.#portLost(this.#lastError ?? fromBrowser(said, context));
+        // Chromium logs an error that is not read.
+        const reason = api.runtime.lastError?.message ?? (closed ?? port).error?.message;
+        if (port === this.#port) this.#portLost(this.#lastError ?? fromBrowser(reason, context));
       });
     } catch (error) {
       this.#portLost(fromBrowser((error as Error).message, context));
@@ -202,20 +202,20 @@ export class HostPort {
     this.#host.ready(welcome);
   }
 
-  #hostFrame(word: HostFrame): void {
-    const error = fromWire({ ...word, retry: "later" });
-    if (word.state === "starting") {
+  #hostFrame(frame: HostFrame): void {
+    const error = fromWire({ ...frame, retry: "later" });
+    if (frame.state === "starting") {
       this.#wait();
-    } else if (word.state === "lost") {
+    } else if (frame.state === "lost") {
       this.#forget();
       this.#wait();
       this.#enter("connecting", error);
       this.#host.lost(error);
-    } else if (word.state === "back") {
+    } else if (frame.state === "back") {
       this.#forget();
       this.#enter("connecting");
       this.#greet();
-    } else if (word.state === "failed") {
+    } else if (frame.state === "failed") {
       this.#port?.disconnect();
       this.#portLost(error);
     }
@@ -271,7 +271,7 @@ export class HostPort {
 
   // ---- the end of a port ----
 
-  /** Forgets the port and everything that belongs to it. */
+  /** Removes the port and its state. */
   #drop(): NativePort | undefined {
     const port = this.#port;
     this.#port = undefined;
@@ -287,16 +287,16 @@ export class HostPort {
   }
 
   #portLost(error: LongwireError): void {
-    const lived = this.#host.clock.now() - this.#openedAt;
+    const duration = this.#host.clock.now() - this.#openedAt;
     this.#drop();
-    this.#shortLives = lived < SHORT_LIFE ? this.#shortLives + 1 : 0;
+    this.#shortPorts = duration < SHORT_PORT ? this.#shortPorts + 1 : 0;
     const { retry, message, originalMessage } = error;
     if (retry === "no" || retry === "action") {
       this.#giveUp(error);
       return;
     }
-    if (this.#shortLives >= MAX_SHORT_LIVES) {
-      const text = `longwire: ${MAX_SHORT_LIVES} native hosts in a row exited within ${SHORT_LIFE / 1000} s; the last: ${message}`;
+    if (this.#shortPorts >= MAX_SHORT_PORTS) {
+      const text = `longwire: ${MAX_SHORT_PORTS} native hosts in a row exited within ${SHORT_PORT / 1000} s; the last: ${message}`;
       const more = { retry: "action", originalMessage, detail: error } as const;
       this.#giveUp(new LongwireError("host-keeps-dying", text, more));
       return;

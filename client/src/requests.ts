@@ -6,7 +6,7 @@ import { blobPayload } from "./payload.js";
 import { type Answers, type Pending, type PendingFrame, PendingQueue, type RequestFrame } from "./pending.js";
 import type { Cancel, OutcomeWord, Payload } from "./wire.js";
 
-/** What may come with a frame. */
+/** Options of one frame. */
 interface Extra<Answer> {
   signal?: AbortSignal | undefined;
   onAccepted?: (() => void) | undefined;
@@ -53,7 +53,7 @@ export class Requests {
         onAccepted,
         withdraw,
         settle: resolve,
-        // A cancelled frame that was lost has ended as wanted.
+        // A frame that was cancelled and lost counts as cancelled.
         fail: (error) => (signal?.aborted ? withdraw("cancelled") : reject(error)),
       };
       signal?.addEventListener("abort", () => this.queue.cancel(entry), { once: true });

@@ -1,5 +1,4 @@
-// What a session is given and what it tells, as types: options, outcomes, events. What it does with them is in
-// session.ts; the frames' own types are in wire.ts.
+// The options, outcomes and events of a session, as types. The frames' types are in wire.ts.
 
 import type { AnyLongwireError, LongwireError } from "./errors.js";
 import type { GapEvent } from "./inbox.js";

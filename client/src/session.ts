@@ -1,4 +1,4 @@
-// One lasting connection as the developer holds it. What it does is in session/core.ts.
+// The public class of a persistent connection. The implementation is in session/core.ts.
 
 import { LongwireError } from "./errors.js";
 import type { Unsubscribe } from "./events.js";

@@ -11,7 +11,7 @@ export interface StandardSchema<Output = unknown> {
   };
 }
 
-/** What a validator says: the value as it shall be, or what is wrong. */
+/** A validator's result: the value, or the issues. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] };

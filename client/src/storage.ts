@@ -1,5 +1,4 @@
-// Keeps what must survive the worker: the profile's id, the context's instance, and the position in each session.
-// It does not know what a position means.
+// Stores what must survive the worker: the profile's id, the context's instance, and the position in each session.
 
 import type { ExtensionApi, StorageArea } from "./browser-api.js";
 
@@ -9,19 +8,19 @@ export interface Position {
   seq: number;
 }
 
-/** Where the profile's id is kept in `storage.local`. */
+/** The key of the profile's id in `storage.local`. */
 export const PROFILE_KEY = "longwire:profile";
 
-/** Storage for one client. What cannot be stored is kept in memory, and `failed` is called once. */
+/** Storage for one client. Values that cannot be stored stay in memory, and `failed` is called once. */
 export class Memory {
   readonly #storage: ExtensionApi["storage"];
   /**
-   * `storage.session` lives as long as the browser and costs no disk write. After a restart of the browser the
+   * `storage.session` lasts as long as the browser runs and costs no disk write. After a restart of the browser the
    * broker's own acknowledged position takes over.
    */
   readonly #quick: StorageArea | undefined;
   readonly #client: string;
-  /** In split incognito mode both workers see the same storage: what the private one keeps has this in its name. */
+  /** In split incognito mode both workers see the same storage: the keys of the private one have this in their names. */
   readonly #scope: string;
   readonly #ids = new Map<string, string>();
   #failed: ((error: unknown) => void) | undefined;
@@ -43,7 +42,7 @@ export class Memory {
   }
 
   /**
-   * A random id of this browser profile, made once and kept in `storage.local`, or the one that is `given`. Rejects
+   * A random id of this browser profile, created once and stored in `storage.local`, or the one that is `given`. Rejects
    * where there is no storage. A copy in `storage.session` survives `storage.local.clear()`.
    */
   async profile(given?: string): Promise<string> {
@@ -58,14 +57,14 @@ export class Memory {
     return this.#once([this.#quick], `longwire:instance:${this.#client}`);
   }
 
-  /** Where this client stood in a session. */
+  /** This client's position in a session. */
   async position(session: string): Promise<Position | undefined> {
     const key = this.#key(session);
     const kept = (await this.#quick?.get(key))?.[key] as Partial<Position> | undefined;
     return typeof kept?.epoch === "string" && typeof kept.seq === "number" ? (kept as Position) : undefined;
   }
 
-  /** Resolves when the position is stored, or cannot be: the broker remembers it too. */
+  /** Resolves when the position is stored, or cannot be: the broker stores it too. */
   async keep(session: string, position: Position): Promise<void> {
     await this.#store(this.#quick, this.#key(session), position);
   }
@@ -79,7 +78,7 @@ export class Memory {
     return `longwire:at:${this.#client}:${session}`;
   }
 
-  // Worker and popup may start at the same moment; the lock keeps them from making two ids.
+  // Worker and popup may start at the same moment; the lock prevents two ids.
   async #once(areas: (StorageArea | undefined)[], key: string): Promise<string> {
     const make = async (): Promise<string> => {
       const read = async (area?: StorageArea) => (await area?.get(key))?.[key];
@@ -99,7 +98,7 @@ export class Memory {
     await this.#attempt(set());
   }
 
-  /** Tells of the first failure, and of no other. */
+  /** Reports the first failure, and no other. */
   async #attempt<Result>(work: Promise<Result>): Promise<Result | undefined> {
     try {
       return await work;

@@ -1,4 +1,4 @@
-// Tasks of their own, without the delay that browsers give to timers. It decides nothing.
+// Separate tasks, without the delay of the browser's timers.
 
 const tasks: (() => void)[] = [];
 let channel: MessageChannel | undefined;
@@ -21,7 +21,7 @@ function open(): MessageChannel {
   return made;
 }
 
-/** Node.js lives on while a port is open that is held. */
+/** Node.js keeps running while a referenced port is open. */
 function holdNode({ port1 }: MessageChannel, hold: boolean): void {
   const port = port1 as { ref?(): void; unref?(): void };
   if (hold) port.ref?.();

@@ -6,5 +6,5 @@ export type * from "./wire/to-broker.js";
 export type * from "./wire/to-extension.js";
 export type * from "./wire/values.js";
 
-/** The version this SDK speaks. */
+/** The protocol version of this SDK. */
 export const PROTOCOL = 1;

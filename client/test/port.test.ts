@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { connect, type LongwireError, LongwireSocket } from "../src/index.js";
-import { GREETING_TIMEOUT, MAX_SHORT_LIVES } from "../src/port.js";
+import { GREETING_TIMEOUT, MAX_SHORT_PORTS } from "../src/port.js";
 import { FakeClock, settle } from "../src/testing/fake-clock.js";
 import { FakeWorld } from "../src/testing/fake-world.js";
 import "./support/close-event.js";
@@ -72,7 +72,7 @@ test("after three hosts in a row exit within two seconds no other is started, an
   bridge.on("state", (state) => states.push(state));
   const opening = watch(bridge.open("s", "ws://x"));
   await clock.advance(600_000);
-  assert.equal(fake.ports.length, MAX_SHORT_LIVES);
+  assert.equal(fake.ports.length, MAX_SHORT_PORTS);
   assert.equal(bridge.state, "failed");
   const error = opening.error as LongwireError;
   assert.equal(error.code, "host-keeps-dying");

@@ -1,4 +1,4 @@
-// Errors that came over the port, as errors of this page. It makes none of its own.
+// Errors received over the port, as errors of this page.
 
 import { LongwireError } from "../errors.js";
 import type { PlainError } from "../relay/messages.js";

@@ -1,4 +1,4 @@
-// The page's port to the worker: opens it, opens it again when the worker has died, and brings each session its messages.
+// The page's port to the worker: opens it, opens it again when the worker has stopped, and routes the sessions' messages.
 
 import { type Clock, type ExtensionApi, type PagePort, systemClock } from "../browser-api.js";
 import { type AnyLongwireError, LongwireError } from "../errors.js";
@@ -43,7 +43,7 @@ export class PageBridge {
   constructor(api: ExtensionApi, clock: Clock = systemClock) {
     this.#api = api;
     this.#clock = clock;
-    // A page that comes back from the back-forward cache has lost its port and may not have been told.
+    // A page restored from the back-forward cache has lost its port, possibly without an event.
     (globalThis as { addEventListener?: Window["addEventListener"] }).addEventListener?.(
       "pageshow",
       (event) => {
@@ -111,11 +111,11 @@ export class PageBridge {
     const { runtime } = this.#api;
     let port: PagePort;
     try {
-      // A content script of an extension that is gone has no id any more, or `connect` throws.
+      // In a content script of a removed extension there is no id, or `connect` throws.
       if (!runtime.id || !runtime.connect) throw new Error("Extension context invalidated.");
       port = runtime.connect({ name: PORT_NAME + this.#id });
     } catch (error) {
-      this.#gone(error as Error);
+      this.#removed(error as Error);
       return;
     }
     this.#port = port;
@@ -123,7 +123,7 @@ export class PageBridge {
       if (this.#port === port) this.#take(message as ToPage);
     });
     port.onDisconnect.addListener(() => {
-      // Chromium prints what nobody has read.
+      // Chromium logs an error that is not read.
       void runtime.lastError;
       if (this.#port === port) this.#lost();
     });
@@ -155,7 +155,7 @@ export class PageBridge {
     return port;
   }
 
-  #gone({ message }: Error): void {
+  #removed({ message }: Error): void {
     const text = "longwire: the extension was reloaded, updated or removed; reload this page";
     this.#fail(new LongwireError("extension-gone", text, { retry: "action", originalMessage: message }));
   }

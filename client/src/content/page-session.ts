@@ -270,7 +270,7 @@ export class PageSession<Incoming = unknown, Sent extends Sendable = Sendable>
     for (const { resolve } of this.#waiting.splice(0)) resolve(this);
   }
 
-  /** Messages are counted anew in every epoch. */
+  /** Sequence numbers start again in every epoch. */
   #begin(epoch: string): void {
     if (this.#epoch === epoch) return;
     this.#epoch = epoch;

@@ -6,9 +6,9 @@ import { PRESETS } from "./presets.js";
 
 const STOP = new Set([1002, 1003, 1007, 1008, 1010]);
 const AUTH = new Set([4401, 4403]);
-/** Codes with which a server disconnects everybody. */
+/** Codes with which a server disconnects all clients. */
 const EVERYBODY = new Set([1001, 1012, 1013]);
-/** Milliseconds over which clients spread that were all disconnected at the same moment. */
+/** Milliseconds over which clients spread their reconnects when all were disconnected at once. */
 const SPREAD = 5000;
 
 /** The action: by `closeCodes`, else by the preset's, else by the transport, else the protocol's default. */
@@ -46,7 +46,7 @@ export function backoff(reconnect: OpenOptions["reconnect"], attempt: number, ch
   return Math.round(delay * (share === undefined ? chance : 1 + share * (2 * chance - 1)));
 }
 
-/** Milliseconds more, if the server has disconnected everybody. */
+/** Additional milliseconds, if the server has disconnected all clients. */
 export function spread({ code, retryAfter }: LinkEnd, chance: number): number {
   return EVERYBODY.has(code ?? 0) || retryAfter !== undefined ? Math.round(SPREAD * chance) : 0;
 }

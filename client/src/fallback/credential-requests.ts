@@ -1,4 +1,4 @@
-// Asks the clients of one session for credentials, and takes their answers. It stores none.
+// Requests credentials from the clients of one session, and handles their answers. It stores none.
 
 import type { Authorize, OpenOptions, WireError } from "../wire.js";
 import type { ClientPort } from "./consumer.js";
@@ -10,7 +10,7 @@ import { refuseCredentials } from "./options.js";
 export interface CredentialHost {
   dialer(): Dialer;
   options(): OpenOptions;
-  tell(question: CredentialsRequest & { nonce: string; deadline: number }): void;
+  post(request: CredentialsRequest & { nonce: string; deadline: number }): void;
   refuse(port: ClientPort, error: WireError, id: string | undefined): void;
 }
 
@@ -25,7 +25,7 @@ export class CredentialRequests {
 
   ask(question: CredentialsRequest): void {
     this.#nonce += 1;
-    this.#host.tell({ nonce: `${this.#nonce}`, deadline: AUTHORIZE_TIMEOUT, ...question });
+    this.#host.post({ nonce: `${this.#nonce}`, deadline: AUTHORIZE_TIMEOUT, ...question });
   }
 
   /** Returns whether it is to be answered with `ok`. */

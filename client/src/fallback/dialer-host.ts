@@ -1,4 +1,4 @@
-// What the dialer of a session reports and asks.
+// The callbacks of a session's dialer.
 
 import type { Json, LinkState, State } from "../wire.js";
 import type { Incoming, LinkEnd, NamespaceChange, SendReply } from "./link.js";
@@ -7,12 +7,12 @@ import type { Readable } from "./rules.js";
 /** The fields of a state record beside `state`. */
 export type StateFields = Partial<Omit<State, "type" | "session" | "seq" | "state">>;
 
-/** What the provider of credentials is asked. */
+/** A request to the provider of credentials. */
 export interface CredentialsRequest {
   readonly why: "first" | "refused" | "login";
   readonly attempt: number;
   readonly status?: number;
-  /** With `login`: what the server has said. */
+  /** With `login`: values from the server's messages. */
   readonly values?: Record<string, Json>;
 }
 

@@ -50,7 +50,7 @@ export class Dialer {
   #timer: unknown;
   #probeTimer: unknown;
 
-  /** `options` has what a preset stands for. */
+  /** `options` includes those of the preset. */
   constructor(network: BrowserNetwork, clock: Clock, url: string, options: OpenOptions, host: DialerHost) {
     this.#network = network;
     this.#clock = clock;

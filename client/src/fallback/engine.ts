@@ -27,7 +27,7 @@ interface Queued {
 }
 
 const SEPARATOR = "\u001e";
-/** Bytes of a body that a server surely takes, until it has said its own limit. */
+/** Bytes of a body that every server accepts, until the server sends its own limit. */
 const MAX_BODY = 100_000;
 /** Messages that may wait while the engine polls; what is more waits in the outbox. */
 const MAX_QUEUED = 256;
@@ -40,7 +40,7 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #events: EngineEvents;
   readonly #abort = new AbortController();
-  /** `upgrading`: the server has answered on the WebSocket, and polling comes to its end. */
+  /** `upgrading`: the server has answered on the WebSocket, and polling ends. */
   #mode: "polling" | "probing" | "upgrading" | "socket";
   #sid: string | undefined;
   #maxPayload: number | undefined;
@@ -196,7 +196,7 @@ export class Engine {
     this.#flow();
   }
 
-  /** The text of a response; undefined if the engine has ended or takes another way. */
+  /** The text of a response; undefined if the engine has ended or changes its transport. */
   async #fetch(init: RequestInit): Promise<string | undefined> {
     const { headers, timeout } = this.#options.polling;
     const late = this.#clock.setTimeout(
@@ -233,7 +233,7 @@ export class Engine {
     }
   }
 
-  /** Scripts are not told why: without permission for the host, a WebSocket may do what fetch does not. */
+  /** The browser gives no reason: without permission for the host, a WebSocket may work where fetch fails. */
   #unreachable(): void {
     if (this.#sid === undefined && this.#credentials === "include") {
       this.#credentials = "omit";
@@ -301,7 +301,7 @@ export class Engine {
     this.#end({ code, reason, error });
   }
 
-  /** The WebSocket is of no use: polling goes on. */
+  /** The WebSocket failed: polling continues. */
   #abortUpgrade(): void {
     this.#dropSocket();
     this.#flow();
@@ -378,7 +378,7 @@ export class Engine {
   }
 }
 
-/** A server that speaks an old version. */
+/** A server with an old version of the protocol. */
 export const OLD_SERVER: LinkEnd = {
   action: "stop",
   error: linkError(

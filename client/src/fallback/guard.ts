@@ -52,7 +52,7 @@ export class Guard {
     );
   }
 
-  /** The lines are others: rates count anew. */
+  /** The lines have changed: resets the rates. */
   reset(): void {
     this.#buckets.clear();
   }

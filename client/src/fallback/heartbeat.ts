@@ -1,5 +1,5 @@
 // An application's own beats on one connection. A browser's WebSocket has no pings for scripts, so without a `message` there
-// are none; a stream or polled server that is silent for too long is noticed without.
+// are none; a stream or polled server without data for too long is detected without pings.
 
 import type { Clock } from "../browser-api.js";
 import type { OpenOptions, Protocol } from "../wire.js";
@@ -15,13 +15,13 @@ export class Heartbeat {
   readonly #clock: Clock;
   readonly #send: (content: MessageContent) => void;
   readonly #late: () => void;
-  /** There is nothing to ask with: silence for both times means that the server is gone. */
+  /** There is no ping: no data for both times means that the connection is lost. */
   readonly #onlyListens: boolean;
   #interval: number;
   #beat: unknown;
   #deadline: unknown;
 
-  /** `late` is called when the server was silent for too long. */
+  /** `late` is called when the server has sent nothing for too long. */
   constructor(
     options: OpenOptions["heartbeat"],
     protocol: Protocol,
@@ -35,17 +35,17 @@ export class Heartbeat {
     this.#clock = clock;
     this.#send = send;
     this.#late = late;
-    this.#rest();
+    this.#restart();
   }
 
-  /** Something came. */
+  /** Data has arrived. */
   alive(): void {
     const { expect, message, always } = this.#options;
     if (this.#deadline !== undefined && !(expect && message)) this.#answered();
-    if (!always && this.#deadline === undefined) this.#rest();
+    if (!always && this.#deadline === undefined) this.#restart();
   }
 
-  /** Sends beats as often as the server wants, where a message of it says so. */
+  /** Adopts the interval from a message of the server. */
   adjust(message: Readable): void {
     const { intervalFrom, always } = this.#options;
     if (intervalFrom === undefined) return;
@@ -54,7 +54,7 @@ export class Heartbeat {
     const most = Math.max(1, seconds) * 800;
     if (most >= this.#interval) return;
     this.#interval = most;
-    if (always || this.#deadline === undefined) this.#rest();
+    if (always || this.#deadline === undefined) this.#restart();
   }
 
   /** Returns whether a message is a beat, which is not delivered. */
@@ -62,7 +62,7 @@ export class Heartbeat {
     const { expect, answers = [] } = this.#options;
     if (this.#deadline !== undefined && expect && matches(expect, message)) {
       this.#answered();
-      if (!this.#options.always) this.#rest();
+      if (!this.#options.always) this.#restart();
       return true;
     }
     const answer = answers.find(({ when }) => matches(when, message));
@@ -80,7 +80,7 @@ export class Heartbeat {
     this.#deadline = undefined;
   }
 
-  #rest(): void {
+  #restart(): void {
     const { message, timeout = TIMEOUT } = this.#options;
     if (!message && !this.#onlyListens) return;
     this.#clock.clearTimeout(this.#beat);
@@ -93,6 +93,6 @@ export class Heartbeat {
   #ask(message: MessageContent): void {
     this.#send(message);
     this.#deadline ??= this.#clock.setTimeout(this.#late, this.#options.timeout ?? TIMEOUT);
-    if (this.#options.always) this.#rest();
+    if (this.#options.always) this.#restart();
   }
 }

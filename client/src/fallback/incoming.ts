@@ -73,7 +73,7 @@ export class IncomingLog {
     return Object.values(this.#filtered).some(Boolean) ? { ...this.#filtered } : undefined;
   }
 
-  /** Messages that somebody has not acknowledged. */
+  /** Messages that a client has not acknowledged. */
   get pending(): number {
     return this.#log.pending.messages;
   }
@@ -112,22 +112,22 @@ export class IncomingLog {
   /** Sets the filter of a client's subscription. Returns false if it has too many lines. */
   setFilter(client: string, key: string, lines: Filter[]): boolean {
     const consumer = this.consumerFor(client);
-    // What was held under other lines is held no more.
+    // Messages that other lines held are released.
     consumer.release();
     return consumer.filter.set(key, lines);
   }
 
-  /** Removes the filters of a subscription, whoever set them. */
+  /** Removes the filters of a subscription, of all clients. */
   deleteFilter(key: string): void {
     for (const consumer of this.#consumers.values()) if (consumer.filter.delete(key)) consumer.release();
   }
 
-  /** The options have changed: the rates of the guard count anew. */
+  /** The options have changed: resets the rates of the guard. */
   resetGuard(): void {
     this.#guard.reset();
   }
 
-  /** Delivers what filters hold. */
+  /** Delivers the messages that filters hold. */
   releaseHeld(): void {
     for (const consumer of this.#consumers.values()) consumer.release();
     this.deliver();
@@ -145,7 +145,7 @@ export class IncomingLog {
     return false;
   }
 
-  /** Has every filter judge a message; undefined if nobody wants it. */
+  /** The decisions of all filters about a message; undefined if no client needs it. */
   #judge(read: Readable): Map<Consumer, FilterDecision> | undefined {
     const decisions = new Map<Consumer, FilterDecision>();
     let isWanted = false;
@@ -175,7 +175,7 @@ export class IncomingLog {
 
   // ---- records ----
 
-  /** Appends a message, unless the guard refuses it or nobody wants it. */
+  /** Appends a message, unless the guard refuses it or no client needs it. */
   message(
     content: Incoming,
     read: Readable,

@@ -16,7 +16,7 @@ export interface Incoming extends MessageContent {
   reply?: true;
 }
 
-/** Acknowledges an event, on the connection that it came from. Returns why it cannot be. */
+/** Acknowledges an event, on the connection that delivered it. Returns the error if that fails. */
 export type SendReply = (args: unknown[]) => WireError | undefined;
 
 /** What happened to a namespace of Socket.IO other than the first. */
@@ -40,7 +40,7 @@ export interface LinkEnd {
   readonly retryAfter?: number;
   readonly error?: WireError;
   readonly action?: CloseAction;
-  /** What a Socket.IO server sent with its refusal. */
+  /** The data of a Socket.IO server's refusal. */
   readonly data?: unknown;
 }
 
@@ -48,7 +48,7 @@ export interface LinkEnd {
 export interface LinkEvents {
   opened(more: { subprotocol?: string; extensions?: string; continuity?: "server" }): void;
   message(message: Incoming, reply?: SendReply): void;
-  /** Bytes came that are no message yet. */
+  /** Bytes arrived that are not a complete message. */
   alive?(): void;
   namespace?(change: NamespaceChange): void;
   /** More may be sent. */
@@ -93,7 +93,7 @@ export interface Target {
   cursor?: string;
   /** Streams: the server's `retry`, the minimum delay before reconnecting. */
   leastDelay?: number;
-  /** Socket.IO: what a server with connection state recovery wants to be told, by namespace. */
+  /** Socket.IO: the state of connection state recovery, by namespace. */
   recovery?: Map<string, { pid: string; offset?: string }>;
   /** Socket.IO: a connection was on the WebSocket. */
   wasOnSocket?: boolean;

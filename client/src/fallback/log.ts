@@ -26,7 +26,7 @@ type WithoutPosition<Frame> = Frame extends unknown ? Omit<Frame, "session" | "s
 /** The records of one session. */
 export class SessionLog {
   readonly #session: string;
-  /** Acknowledged by everybody. */
+  /** Acknowledged by all clients. */
   readonly #old: LogEntry[] = [];
   #entries: LogEntry[] = [];
   #next = 1;
@@ -49,7 +49,7 @@ export class SessionLog {
     return first ? first.frame.seq - 1 : this.last;
   }
 
-  /** Messages that somebody has not acknowledged. */
+  /** Messages that a client has not acknowledged. */
   get pending(): { messages: number; bytes: number } {
     return { messages: this.#messages, bytes: this.#bytes };
   }
@@ -63,7 +63,7 @@ export class SessionLog {
     return frame.seq;
   }
 
-  /** A client shall not get a message any more. It is removed unless somebody else wants it. Returns whether it is there. */
+  /** Withholds a message from a client, and removes it unless another client needs it. Returns whether it was found. */
   withdraw(seq: number, client: string, isWanted: (entry: LogEntry) => boolean): boolean {
     const at = this.#entries.findIndex(({ frame }) => frame.seq === seq);
     const entry = this.#entries[at];

@@ -25,7 +25,7 @@ export function valueOnPath(json: unknown, path: string | string[]): unknown {
 /** What follows a message of the server. */
 export type LoginAction =
   | { send: MessageContent[] }
-  /** The provider is asked, with the values there are. */
+  /** Ask the provider, with the values so far. */
   | { ask: Record<string, Json> }
   | { refused: true }
   | { fault: string };
@@ -40,7 +40,7 @@ export class Login {
     this.#steps = steps;
   }
 
-  /** Whether the provider was asked, and has not answered. */
+  /** Whether the provider has not answered yet. */
   get isAsking(): boolean {
     return this.#asking !== undefined;
   }

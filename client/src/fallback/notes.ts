@@ -1,4 +1,4 @@
-// The names of a client's sessions in the browser. If the broker there dies with its log, the next one reports a gap for
+// The names of a client's sessions in the browser. If the broker there stops with its log, the next one reports a gap for
 // these. Positions are stored elsewhere.
 
 import type { ExtensionApi } from "../browser-api.js";

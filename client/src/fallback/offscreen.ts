@@ -26,7 +26,7 @@ function runDocument(api: ExtensionApi, script: string): void {
     if (idle && ports.size === 0) globalThis.close();
     else ports.get(port)?.postMessage(frame);
   };
-  // Without its worker the document holds nothing.
+  // Without its worker the document has no purpose.
   worker.onerror = () => globalThis.close();
   const origin = (api.runtime.getURL?.("") ?? "").replace(/\/$/, "");
   api.runtime.onConnect?.addListener((port) => {

@@ -102,7 +102,7 @@ export function refuseOpen({ url, options: given = {} }: Open, ownOrigin: string
   return optionFault(options) ?? refuseHeaders(options, ownOrigin) ?? refuseUrls(url, options);
 }
 
-/** What is wrong with the value of an option, as the host would say. */
+/** The fault of an option's value, in the host's words. */
 function optionFault(options: OpenOptions): WireError | undefined {
   const { ready, heartbeat, transports = [], greeting = [], reconnect, post } = options;
   const protocols = protocolsOf(options);
@@ -173,13 +173,13 @@ export function refuseCredentials(
   return refuseUrls(url, { ...own, urls: {} }) ?? (headers && refuseHeaders({ ...own, headers }, ""));
 }
 
-/** Why a subscription's filters cannot be kept; undefined when they can. */
+/** Why a subscription's filters are refused; undefined if they are valid. */
 export function refuseFilter(filter: Filter[] | undefined): WireError | undefined {
   const fault = filterFault(filter);
   return fault === undefined ? undefined : refusal("bad-frame", `field \`filter\`: ${fault}`);
 }
 
-/** The names of options that nobody knows. */
+/** The names of unknown options. */
 export function unknownOptions(options: OpenOptions = {}): string[] {
   return Object.keys(options).filter((name) => !KNOWN.has(name));
 }

@@ -203,7 +203,7 @@ export class Outbox {
     else this.#unsent(item, "failed", error);
   }
 
-  /** It was not sent on this connection; whether on another, nobody may be able to say. */
+  /** It was not sent on this connection; on an earlier one it may have been. */
   #unsent(item: OutboxItem, outcome: OutcomeWord, error?: WireError): void {
     if (item.mayHaveGone) this.#end(item, "unknown");
     else this.#end(item, outcome, error);
@@ -263,7 +263,7 @@ function key(client: string, id: string): string {
   return `${client}\n${id}`;
 }
 
-/** What a message of a client has to say. */
+/** The content of a client's message. */
 export function contentOf(frame: MessageContent): MessageContent {
   const { text, base64, json, event, args, namespace } = frame;
   if (event !== undefined) return { event, args: args ?? [], ...(namespace ? { namespace } : {}) };

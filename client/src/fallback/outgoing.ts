@@ -50,7 +50,7 @@ export class BrowserOutgoing {
     this.#subscriptions = new Subscriptions(clock, {
       isReady: () => host.dialer().isReady,
       send: (content) => host.dialer().send(content),
-      tell: (key, state) => {
+      report: (key, state) => {
         for (const { port } of host.incoming.attached) {
           port?.post({ type: "subscription", session: name, key, state });
         }
@@ -111,7 +111,7 @@ export class BrowserOutgoing {
     else this.pump();
   }
 
-  /** Sends as much of what waits as the connection takes. */
+  /** Sends as many waiting messages as the connection accepts. */
   pump(): void {
     const dialer = this.#host.dialer();
     while (dialer.canSend) {

@@ -19,7 +19,7 @@ import { type MessageContent, valueAt } from "./rules.js";
 
 const INTERVAL = 5000;
 const TIMEOUT = 60_000;
-/** Milliseconds to the next question after an empty answer of a server that is asked with `long`. */
+/** Milliseconds until the next request after an empty answer, with `long`. */
 const AFTER_EMPTY = 500;
 
 /** A polled server. */
@@ -119,7 +119,7 @@ export class PollLink implements Link {
     ];
   }
 
-  /** Hands an answer's messages on; returns how many there were. */
+  /** Passes on the messages of a response; returns how many there were. */
   async #take(response: Response): Promise<number> {
     if (this.#isPage(response)) {
       this.#end({ error: linkError("server-protocol", "the server answered with a page instead of data") });
@@ -145,7 +145,7 @@ export class PollLink implements Link {
     return messages.length;
   }
 
-  /** Whether it is an HTML page that was not asked for, such as a captive portal's. */
+  /** Whether it is an HTML page that was not requested, such as a captive portal's. */
   #isPage({ headers }: Response): boolean {
     const asked = Object.entries(this.#target.headers).find(([name]) => /^accept$/i.test(name));
     const isHtml = /^text\/html\b/i.test(headers.get("content-type") ?? "");

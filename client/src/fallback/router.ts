@@ -13,7 +13,7 @@ import type { BrokerChannel, BrokerLocation } from "./location.js";
 import { Notes } from "./notes.js";
 import { withoutOwnCookies } from "./own-cookies.js";
 
-/** Milliseconds between probes for the host while this context lives. An alarm probes too. */
+/** Milliseconds between probes for the host while this context runs. An alarm probes too. */
 const PROBE_INTERVAL = 20_000;
 /** Milliseconds that a host has to answer a probe. */
 const PROBE_TIMEOUT = 20_000;
@@ -179,8 +179,8 @@ export class RoutedPort implements NativePort {
         if (port === this.#native) this.#fromNative(frame as FromHost);
       });
       port.onDisconnect.addListener((closed) => {
-        const said = api.runtime.lastError?.message ?? (closed ?? port).error?.message;
-        if (port === this.#native) this.#nativeLost(said ?? undefined);
+        const reason = api.runtime.lastError?.message ?? (closed ?? port).error?.message;
+        if (port === this.#native) this.#nativeLost(reason ?? undefined);
       });
       port.postMessage(this.#hello);
     } catch (error) {
@@ -190,13 +190,13 @@ export class RoutedPort implements NativePort {
     if (this.hostError) this.#probeTimer = clock.setTimeout(() => this.#stopProbe(), PROBE_TIMEOUT);
   }
 
-  #nativeLost(said: string | undefined): void {
+  #nativeLost(reason: string | undefined): void {
     this.#native = undefined;
-    const error = this.#request.explain(said);
+    const error = this.#request.explain(reason);
     const isPermanent =
       PERMANENT.has(error.code) || (error.code === "host-not-started" && error.retry === "action");
-    if (this.#isNativeReady || !(isPermanent || this.hostError)) this.#end(said);
-    else this.#noHost(isPermanent ? error : (this.hostError as LongwireError), said);
+    if (this.#isNativeReady || !(isPermanent || this.hostError)) this.#end(reason);
+    else this.#noHost(isPermanent ? error : (this.hostError as LongwireError), reason);
   }
 
   /** The probed host did not answer. */
@@ -206,11 +206,11 @@ export class RoutedPort implements NativePort {
     this.#noHost(this.hostError as LongwireError, undefined);
   }
 
-  #noHost(error: LongwireError, said: string | undefined): void {
+  #noHost(error: LongwireError, reason: string | undefined): void {
     const isFirst = this.hostError === undefined;
     this.hostError = error;
     this.#probeTimer = this.#request.clock.setTimeout(() => this.#dial(), PROBE_INTERVAL);
-    if (isFirst) void this.#goToBrowser(said);
+    if (isFirst) void this.#goToBrowser(reason);
     // Another context has found a host that this one cannot reach.
     for (const moved of this.#pendingMoves.splice(0)) {
       this.#channel?.post({ type: "host-available", isAvailable: false } satisfies HostAvailability);
@@ -262,7 +262,7 @@ export class RoutedPort implements NativePort {
 
   // ---- the broker in the browser ----
 
-  async #goToBrowser(said: string | undefined): Promise<void> {
+  async #goToBrowser(reason: string | undefined): Promise<void> {
     try {
       const welcome = this.#channel
         ? this.#browserWelcome
@@ -273,7 +273,7 @@ export class RoutedPort implements NativePort {
       this.#emit(welcome);
     } catch {
       // As if there were no fallback.
-      this.#end(said ?? this.hostError?.originalMessage);
+      this.#end(reason ?? this.hostError?.originalMessage);
     }
   }
 

@@ -19,7 +19,7 @@ export function sizeOf({ text, json, base64, args }: MessageContent): number {
   return utf8Length(text ?? JSON.stringify(json ?? args) ?? "");
 }
 
-/** A message as rules see it. Text is parsed once, and only if a pointer asks. */
+/** A message for rules. Its text is parsed once, and only if a pointer needs it. */
 export class Readable {
   readonly content: MessageContent;
   readonly text: string | undefined;
@@ -122,7 +122,7 @@ export function matches(rule: Rule, message: Readable): boolean {
   });
 }
 
-/** What is wrong with a JSON pointer. */
+/** The fault of a JSON pointer. */
 export function pointerFault(pointer: unknown): string | undefined {
   if (typeof pointer === "string" && /^(\/|$)/.test(pointer)) return undefined;
   return `\`${pointer}\` is not a JSON pointer: it must start with \`/\``;

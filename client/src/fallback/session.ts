@@ -55,7 +55,7 @@ export class BrowserSession {
   #url: string;
   /** As they were given. */
   #given: OpenOptions;
-  /** With what a preset stands for. */
+  /** With the options of the preset. */
   #options: OpenOptions;
   #subprotocol: string | undefined;
   #received = { messages: 0, bytes: 0 };
@@ -84,7 +84,7 @@ export class BrowserSession {
     this.#credentials = new CredentialRequests({
       dialer: () => this.#dialer,
       options: () => this.#options,
-      tell: (question) => this.#tellAll({ type: "auth-needed", session: name, ...question }),
+      post: (request) => this.#postAll({ type: "auth-needed", session: name, ...request }),
       refuse: (port, error, id) => this.#refuse(port, error, id),
     });
     this.#dialer = new Dialer(host.network, host.clock, url, this.#options, {
@@ -111,7 +111,7 @@ export class BrowserSession {
     return this.#dialer.state;
   }
 
-  /** Messages that somebody has not acknowledged. */
+  /** Messages that a client has not acknowledged. */
   get pending(): number {
     return this.#incoming.pending;
   }
@@ -272,7 +272,7 @@ export class BrowserSession {
     if (!this.#move.start()) this.#dialer.start();
   }
 
-  #tellAll(frame: ToExtension): void {
+  #postAll(frame: ToExtension): void {
     for (const { port } of this.#incoming.attached) port?.post(present(frame));
   }
 

@@ -1,4 +1,4 @@
-// Writes to a WebSocket of the browser, and reports when what was written has left the browser's buffer.
+// Writes to a WebSocket of the browser, and reports when messages have left the browser's buffer.
 
 import type { Clock } from "../browser-api.js";
 import { utf8Length } from "../payload.js";

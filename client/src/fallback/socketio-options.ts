@@ -3,7 +3,7 @@
 import type { OpenOptions, SocketIoOptions } from "../wire.js";
 import { isObject } from "./rules.js";
 
-/** How the requests of one transport look. */
+/** The form of one transport's requests. */
 export interface TransportLook {
   readonly headers: Record<string, string>;
   /** The name of the parameter that makes every URL unique. */
@@ -78,7 +78,7 @@ function look(
   };
 }
 
-/** The URL of a request. `count` makes it unique, if the options say so. */
+/** The URL of a request. `count` makes it unique, with `timestampRequests`. */
 export function engineUrl(
   base: string,
   options: EngineOptions,

@@ -159,7 +159,7 @@ function malformed(why: string): ServerEvent {
 function decoded({ kind, namespace, id, data }: Head, attachments: Uint8Array[]): ServerEvent {
   const value = parsed(data);
   if (kind === "1") return { type: "disconnected", namespace };
-  // A server of version 2 opens the main namespace by itself and says nothing about it.
+  // A server of version 2 opens the main namespace by itself, without a packet.
   if (kind === "0" && data === "") return { type: "old" };
   if (kind === "0") {
     const { pid } = isObject(value) ? value : {};

@@ -18,7 +18,7 @@ export interface SubscriptionsHost {
   isReady(): boolean;
   send(content: MessageContent): void;
   /** Reports a state to the clients. */
-  tell(key: string, state: SubscriptionFrame["state"]): void;
+  report(key: string, state: SubscriptionFrame["state"]): void;
 }
 
 /** Subscriptions of one session, at most. */
@@ -47,7 +47,7 @@ export class Subscriptions {
     return this.#held.has(key) || this.#held.size < MAX;
   }
 
-  /** Adds a subscription. One that stands unchanged is not sent again. */
+  /** Adds a subscription. An active, unchanged one is not sent again. */
   add(frame: Subscribe): void {
     const { key } = frame;
     const before = this.#held.get(key);
@@ -55,14 +55,14 @@ export class Subscriptions {
     const content = (one: Subscribe | undefined) => JSON.stringify([one?.send, one?.undo, one?.confirm]);
     const stands = isReady && before?.state !== "failed" && content(before?.frame) === content(frame);
     if (before && stands) {
-      this.#host.tell(key, before.state);
+      this.#host.report(key, before.state);
       return;
     }
     if (before) this.#stopTimer(before);
     const held: SentSubscription = { frame, state: "pending", timer: undefined };
     this.#held.set(key, held);
     if (isReady) this.#send(held);
-    else this.#host.tell(key, "pending");
+    else this.#host.report(key, "pending");
   }
 
   /** Removes a subscription. Returns whether there was one. */
@@ -107,7 +107,7 @@ export class Subscriptions {
   #enter(held: SentSubscription, state: SentSubscription["state"]): void {
     this.#stopTimer(held);
     held.state = state;
-    this.#host.tell(held.frame.key, state);
+    this.#host.report(held.frame.key, state);
   }
 
   #stopTimer(held: SentSubscription): void {

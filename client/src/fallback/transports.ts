@@ -23,7 +23,7 @@ export class TransportChoice {
     return this.#index;
   }
 
-  /** The target of the chosen transport. It keeps what the next connection needs. */
+  /** The target of the chosen transport, with the state for its next connection. */
   target(url: string, options: OpenOptions): Target {
     this.#targets[this.#index] ??= newTarget(url, options, this.#index);
     return this.#targets[this.#index] as Target;

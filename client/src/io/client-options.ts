@@ -10,7 +10,7 @@ const PASSED = /^(upgrade|add.+|extra.+|transportO.+|timestamp.+|remember.+|tryA
 const REFUSED =
   /^(transports|parser|retries|transportI.+|autoUnref|closeOn.+|agent|local.+|pfx|key|pass.+|cert|ca|ciphers)$/;
 
-/** What the broker is told of these options. Throws at those that cannot be had. */
+/** The options for the broker. Throws for options that are not supported. */
 export function passed(opts: ManagerOptions): SocketIoOptions {
   const transports = opts.transports?.filter((one) => one === "polling" || one === "websocket");
   const out: ManagerOptions = { transports };

@@ -23,7 +23,7 @@ export class EventQueue {
     this.#latest = Math.max(this.#latest, seq ?? 0);
     const place = seq ?? this.#latest;
     let at = this.#events.length;
-    // Answers come by way of a promise, a moment after what was behind them.
+    // Answers arrive through a promise, after events with higher numbers.
     while (at > 0 && (this.#events[at - 1] as { seq: number }).seq > place) at -= 1;
     this.#events.splice(at, 0, { seq: place, call });
     if (this.#running) return;

@@ -40,7 +40,7 @@ export class ChildPort implements NativePort {
     this.#child.stdin.write(Buffer.concat([length, body]));
   }
 
-  /** As in a browser: the host gets the end of its input, and two seconds to leave. */
+  /** As in a browser: closes the host's input, and gives it two seconds to exit. */
   disconnect(): void {
     if (!this.#open) return;
     this.#open = false;

@@ -33,7 +33,7 @@ export interface OnboardingOptions {
   bridge?: Bridge | ConnectOptions;
 }
 
-/** Milliseconds between looks for the host while the element is visible. */
+/** Milliseconds between searches for the host while the element is visible. */
 const LOOK_INTERVAL = 2000;
 
 const STATES: Partial<Record<LongwireError["code"], OnboardingState>> = {

@@ -1,4 +1,4 @@
-// The looks of `<longwire-onboarding>`: light and dark, and custom properties to match the extension's own.
+// The style of `<longwire-onboarding>`: light and dark, and custom properties to match the extension's own.
 
 export const CSS = `
 :host {

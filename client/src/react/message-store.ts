@@ -4,7 +4,7 @@ import type { Received, Session } from "../index.js";
 
 const NONE: readonly Received[] = [];
 
-/** Keeps the newest `last` messages that come while somebody listens. */
+/** Stores the newest `last` messages that arrive while there is a listener. */
 export class MessageStore {
   #messages = NONE;
   readonly #listeners = new Set<() => void>();

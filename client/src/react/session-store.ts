@@ -1,4 +1,4 @@
-// One session as any number of components hold it: opened by the first, left after the last. It renders nothing.
+// One session shared by components: opened by the first, detached after the last. It renders nothing.
 
 import type { Bridge, LongwireError, Session, SessionOptions } from "../index.js";
 
@@ -29,7 +29,7 @@ export class SessionStore {
 
   readonly view = (): SessionView => this.#view;
 
-  /** Opens the session for one more component. Returns what gives it back. */
+  /** Opens the session for one more component. Returns a function that releases it. */
   hold(listener: () => void, url: string | undefined, options: SessionOptions | undefined): () => void {
     this.#listeners.add(listener);
     const asked = JSON.stringify([url, options]);
@@ -39,7 +39,7 @@ export class SessionStore {
     }
     return () => {
       this.#listeners.delete(listener);
-      // React's strict mode and hot reloading unmount and mount again at once: the session is left only if nobody came.
+      // React's strict mode and hot reloading unmount and mount again at once: detach only if no component uses it then.
       setTimeout(() => {
         if (this.#listeners.size === 0) this.#leave();
       });
@@ -47,7 +47,7 @@ export class SessionStore {
   }
 
   async #open(url: string | undefined, options: SessionOptions | undefined): Promise<void> {
-    // A missing host is waited for; the component shows why meanwhile.
+    // It waits for a missing host; meanwhile the component shows the error.
     const stop = this.bridge.on("state", (_state, error) => {
       if (error && !this.#current) this.#show({ ...OPENING, error });
     });

@@ -95,7 +95,7 @@ interface SocketUser {
   closed(): void;
 }
 
-/** Makes a socket, and another when one closes and the options say so. Returns what ends it. */
+/** Creates a socket, and another one after a close if the options allow it. Returns a function that closes it. */
 function keepSocket(
   url: string,
   latest: { readonly current: UseSocketOptions },

@@ -1,4 +1,4 @@
-// What a session needs from its bridge and what its parts share, as types.
+// The interfaces between a session, its parts and its bridge, as types.
 
 import type { Clock } from "../browser-api.js";
 import type { LongwireError } from "../errors.js";
@@ -7,7 +7,7 @@ import type { SessionEvents, StateEvent } from "../session-types.js";
 import type { Memory } from "../storage.js";
 import type { ToBroker } from "../wire.js";
 
-/** A session as its parts know it. */
+/** A session as its parts use it. */
 export interface SessionContext {
   readonly name: string;
   readonly clock: Clock;
@@ -22,15 +22,15 @@ export interface SessionContext {
 
 /** What a session needs from its bridge. */
 export interface SessionHost extends Pick<SessionContext, "clock" | "memory" | "nextId" | "post"> {
-  /** `moz-extension://<uuid>`: what Firefox sends as `Origin`, and its hosts are not told. */
+  /** `moz-extension://<uuid>`: the `Origin` that Firefox sends and does not pass to hosts. */
   readonly pageOrigin?: string | undefined;
-  /** The port is wanted. */
+  /** The session needs the port. */
   connect(): void;
   /** The session is over for this bridge. */
   left(session: { readonly name: string }): void;
 }
 
-/** The events of a session, and `link`: a change of the link for those who are part of the SDK. */
+/** The events of a session, and `link`: a change of the link, for the SDK itself. */
 export type CallbackEvents = Omit<SessionEvents, "message" | "gap" | "invalid"> & {
   link: [state: StateEvent];
 };

@@ -1,6 +1,5 @@
-// A session behind its public face in session.ts: attaches to the broker, routes frames between its three parts, which do
-// not know each other, and ends. The parts are uplink.ts (the link to the server), outgoing.ts (what is sent) and delivery.ts
-// (what is received).
+// The implementation of session.ts: attaches to the broker, routes frames to its three parts, which do not know each other, and
+// ends. The parts are uplink.ts (the link to the server), outgoing.ts (sending) and delivery.ts (receiving).
 
 import { type AnyLongwireError, fromWire, type LongwireError } from "../errors.js";
 import { Callbacks, report } from "../events.js";
@@ -29,15 +28,15 @@ import { Uplink } from "./uplink.js";
 
 /** A frame without the fields that name the session and the question. */
 type Unaddressed<Frame> = Frame extends unknown ? Omit<Frame, "session" | "id"> : never;
-/** What the broker does for a session when it is told. */
+/** A command to the broker about a session. */
 export type Command = Unaddressed<Authorize | Window | Reconnect | Detach | Close>;
 type Parting = Extract<Command, { type: "detach" | "close" }>;
 
-/** Milliseconds, at least, after which an attachment that was refused for now is asked for again. */
+/** Minimum milliseconds until the next attempt after an attachment was refused temporarily. */
 const RETRY = 1000;
-/** Milliseconds that the broker lets a close take, unless `closeTimeout` says otherwise. */
+/** The broker's default of `closeTimeout`, in milliseconds. */
 const CLOSE_TIMEOUT = 10_000;
-/** Milliseconds beyond that after which a broker that does not tell of the end is not waited for. */
+/** Milliseconds after `closeTimeout` until a broker that does not report the end is given up. */
 const CLOSE_GRACE = 5000;
 
 /** One session of this context. */
@@ -48,23 +47,23 @@ export class SessionCore {
   readonly callbacks = new Callbacks<CallbackEvents>();
   /** The broker's last `opened` for this worker. */
   opened: Opened | undefined;
-  /** Under way while this worker leaves the session. */
+  /** Pending while this worker detaches or closes. */
   parting: Promise<void> | undefined;
   readonly #host: SessionHost;
-  /** What its parts know of it. */
+  /** The session for its parts. */
   readonly #context: SessionContext;
   #options: SessionOptions;
-  /** Why this worker does not hold it any more. */
+  /** Why this worker is not attached any more. */
   #over: LongwireError | undefined;
-  /** Another broker has taken over: what the one before had accepted is settled when replay is over. */
+  /** Another broker has taken over: messages that the previous one had accepted are settled after replay. */
   #orphaned = false;
   /** The window has been full for a while. */
   #stalled = false;
-  /** The attachment that is asked for, or was. */
+  /** The id of the last `open` frame. */
   #openId = "";
   #opening: { resolve(): void; reject(error: LongwireError): void }[] = [];
-  /** The end of the session: wanted, or under way in the broker, which then says when it is over. */
-  #closing: "asked" | "begun" | undefined;
+  /** `requested`: close was called. `accepted`: the broker closes, and reports the end with `detached`. */
+  #closing: "requested" | "accepted" | undefined;
   #ended: (() => void) | undefined;
 
   constructor(host: SessionHost, name: string, url?: string, options: SessionOptions = {}) {
@@ -87,9 +86,9 @@ export class SessionCore {
     return this.#context.name;
   }
 
-  // ---- asking ----
+  // ---- commands ----
 
-  /** Says something about this session that the broker answers. */
+  /** Sends a command about this session. */
   async ask(command: Command): Promise<void> {
     await this.outgoing.ask("ok", { ...command, session: this.name, id: this.#host.nextId() });
   }
@@ -102,7 +101,7 @@ export class SessionCore {
 
   // ---- for the bridge ----
 
-  /** Asks for the session, with another URL or other options if there are. */
+  /** Opens the session, with another URL or other options if given. */
   open(url: string | undefined, options: SessionOptions | undefined): Promise<void> {
     if (url !== undefined) this.#context.url = url;
     if (options) this.#options = options;
@@ -112,7 +111,7 @@ export class SessionCore {
     });
   }
 
-  /** The broker has answered on a port: attach. */
+  /** The broker has answered on a port: attaches. */
   async attach(): Promise<void> {
     const id = this.#host.nextId();
     this.#openId = id;
@@ -120,26 +119,26 @@ export class SessionCore {
     // Another attachment may have begun meanwhile.
     if (this.#openId !== id) return;
     const frame: Open = { type: "open", id, session: this.name, resume };
-    // What is to be closed is not made anew, nor what belongs to its first attachment.
+    // A session that is being closed is not created again, nor a transient one after its first attachment.
     const isNew = !this.#closing && !(this.#options.transient && this.opened);
     if (isNew) Object.assign(frame, terms(this.#context.url, this.#options, this.#host.pageOrigin));
     this.#host.post(frame);
   }
 
-  /** The attachment is gone, for a while. */
+  /** The attachment is lost for now. */
   lost(): void {
     this.#openId = "";
     this.outgoing.queue.lost();
-    if (this.#closing === "begun") this.#leave("closed");
+    if (this.#closing === "accepted") this.#leave("closed");
   }
 
-  /** Whether `open` shall wait for a host that is missing, if the developer has said so. */
+  /** The option `waitForHost`. */
   get waitsForHost(): boolean | undefined {
     return this.#options.waitForHost;
   }
 
   /**
-   * There will be no attachment until somebody asks, or for long. A session never opened is given up.
+   * There will be no attachment soon, or until a new request. A session that was never opened is given up.
    * Returns how many calls are rejected.
    */
   unreachable(error: LongwireError): number {
@@ -149,7 +148,7 @@ export class SessionCore {
     return calls;
   }
 
-  /** Whether nothing is under way, so that the port can be closed. */
+  /** Whether nothing is pending, so that the port can be closed. */
   get quiet(): boolean {
     return this.#opening.length === 0 && this.outgoing.queue.quiet && this.delivery.quiet;
   }
@@ -192,7 +191,7 @@ export class SessionCore {
         this.uplink.authNeeded(frame);
         break;
       case "detached":
-        // While an attachment is asked for, this is about the one before.
+        // While an attachment is requested, this concerns the previous one.
         if (this.opened?.id === this.#openId) this.#leave(frame.reason, undefined, closeReport(frame));
         break;
       case "stalled":
@@ -238,13 +237,13 @@ export class SessionCore {
 
   /** The broker did not attach this worker. */
   #refused(error: LongwireError): void {
-    const asked = this.#answerOpening(error) > 0;
-    // Another worker makes the session again after a restart of the broker.
+    const isRequested = this.#answerOpening(error) > 0;
+    // After a restart of the broker another worker may create the session again.
     const mayComeBack = this.opened && !this.#closing && !this.#options.transient;
     const comesBack = error.code === "no-session" && mayComeBack;
     if (!comesBack && (!this.opened || error.retry === "no" || error.retry === "action")) {
-      // Other options were refused: the attachment of before goes on.
-      if (!(asked && this.opened)) this.#leave(this.#closing ? "closed" : "refused", error);
+      // Other options were refused: the previous attachment continues.
+      if (!(isRequested && this.opened)) this.#leave(this.#closing ? "closed" : "refused", error);
       return;
     }
     const id = this.#openId;
@@ -258,23 +257,23 @@ export class SessionCore {
 
   // ---- the end ----
 
-  /** Leaves: detaches, or ends the session. */
+  /** Detaches, or ends the session. */
   part(command: Parting): Promise<void> {
-    this.parting ??= this.#goodbye(command).finally(() => {
+    this.parting ??= this.#part(command).finally(() => {
       this.parting = undefined;
     });
     return this.parting;
   }
 
-  async #goodbye(command: Parting): Promise<void> {
+  async #part(command: Parting): Promise<void> {
     const closes = command.type === "close";
-    if (closes) this.#closing = "asked";
+    if (closes) this.#closing = "requested";
     try {
       await this.delivery.flush();
       await this.ask(command);
       if (closes) await this.#closed();
     } catch (error) {
-      // Being told of the end is as good as an answer.
+      // The end of the session counts as an answer.
       if (!this.#over) throw error;
     } finally {
       this.#closing = undefined;
@@ -282,10 +281,10 @@ export class SessionCore {
     this.#leave(closes ? "closed" : "left");
   }
 
-  /** Resolves when the broker has told of the end; what could not be written has its outcome by then. */
+  /** Resolves when the broker has reported the end; unwritten messages have their outcome by then. */
   async #closed(): Promise<void> {
     if (this.#over) return;
-    this.#closing = "begun";
+    this.#closing = "accepted";
     const { closeTimeout } = this.#options;
     const longest = (typeof closeTimeout === "number" ? closeTimeout : CLOSE_TIMEOUT) + CLOSE_GRACE;
     let timer: unknown;
@@ -308,7 +307,7 @@ export class SessionCore {
     }
     this.outgoing.end(error);
     this.#answerOpening(error);
-    // What the session still holds comes again to whoever attaches next.
+    // Unfinished messages are redelivered to the next attachment.
     this.delivery.inbox.end(reason === "closed" || reason === "left" ? undefined : error, !over);
     this.#host.left(this);
     this.uplink.state = "detached";
@@ -346,7 +345,7 @@ export class SessionCore {
 
   #error(frame: ErrorFrame): void {
     const isAboutOpen = frame.id === this.#openId;
-    // The broker leaves; the next one is asked as soon as the host says that it is there.
+    // The broker shuts down; the SDK attaches to the next one when the host reports it.
     if (isAboutOpen && frame.code === "shutting-down") return;
     const error = fromWire(frame, this.#context.url);
     if (isAboutOpen) this.#refused(error);
@@ -364,7 +363,7 @@ export class SessionCore {
     return frame.error ? fromWire(frame.error, this.#context.url) : this.delivery.answer(frame);
   }
 
-  /** A handler may wait for what lies behind the messages that wait for the handler: make room for it. */
+  /** A handler may await an answer behind the messages that wait for the handler: widens the window for it. */
   #widen(): void {
     if (!this.#stalled || this.outgoing.queue.quiet) return;
     this.#stalled = false;

@@ -1,5 +1,5 @@
-// What a session receives, from the frame to the acknowledgement: which records are new, who handles them, and how far
-// everything is finished. It does not know what was sent, nor the state of the link.
+// Receiving, from the frame to the acknowledgement: which records are new, their handlers, and the position up to which all are
+// finished. It does not know what was sent, nor the state of the link.
 
 import { Acks, type AckToken } from "../acks.js";
 import { LongwireError } from "../errors.js";
@@ -17,10 +17,10 @@ import type { Position } from "../storage.js";
 import type { Gap, Message, Opened, RecordFrame, Response } from "../wire.js";
 import type { SessionContext } from "./context.js";
 
-/** Records and bytes in flight, unless the options say otherwise. */
+/** The default window: records and bytes in flight. */
 const WINDOW = { messages: 4096, bytes: 4 * 1024 * 1024 };
 
-/** Messages that `from: "last:N"` holds at most. */
+/** Maximum messages of `from: "last:N"`. */
 const MAX_TAIL = 1024;
 
 /** The receiving part of one session. */
@@ -34,15 +34,15 @@ export class Delivery {
   /** The last record that arrived, and the one before it. */
   #arrived = 0;
   #before = 0;
-  /** The newest record there was when this worker attached: what is not above it was before. */
+  /** The newest record when this worker attached; earlier ones are past. */
   #last = 0;
   #resumed: Opened["resume"] | undefined;
   /** The window in records and bytes. */
   window = WINDOW;
   readonly #schema: StandardSchema | undefined;
-  /** Messages that are being validated, so that others do not pass them. */
+  /** Pending while messages are validated: later ones wait, to keep the order. */
   #validating: Promise<void> | undefined;
-  /** Of the messages before this worker came the newest are wanted, so many. Until replay is over they are held. */
+  /** With `from: "last:N"`: the newest past messages, held until replay is over. */
   #tail: { frame: Message; token: AckToken }[] | undefined;
   #tailLength: number | undefined;
   /** Positions are not stored. */
@@ -62,9 +62,9 @@ export class Delivery {
     };
   }
 
-  /** Where to resume: up to here everything is finished, or where the developer wants to begin. */
+  /** The position to resume from: everything up to it is finished, or the application wants to begin there. */
   async position(from?: SessionOptions["from"]): Promise<Position | undefined> {
-    // Of another epoch the broker gives everything it holds.
+    // For an unknown epoch the broker delivers its whole log.
     if (from !== undefined) return from === "now" ? undefined : { epoch: "from", seq: 0 };
     if (this.#acks) return { epoch: this.#epoch, seq: this.#acks.position };
     if (this.#transient) return undefined;
@@ -76,7 +76,7 @@ export class Delivery {
     return this.inbox.quiet && !this.#acks?.busy;
   }
 
-  /** There is an attachment. Returns whether counting begins anew though it had begun before. */
+  /** There is an attachment. Returns whether positions start again although there were some. */
   attached(opened: Opened, window: SessionOptions["window"], from?: SessionOptions["from"]): boolean {
     const before = this.#acks;
     const goesOn = this.#epoch === opened.epoch && opened.resume !== "reset";
@@ -121,7 +121,7 @@ export class Delivery {
     return seq <= this.#last;
   }
 
-  /** Notes a record. Returns the token that acknowledges it; undefined when it has arrived before. */
+  /** Registers a record. Returns the token that acknowledges it; undefined if it has arrived before. */
   arrived({ seq }: RecordFrame): AckToken | undefined {
     if (!this.#acks || seq <= this.#arrived) return undefined;
     this.#before = this.#arrived;
@@ -129,7 +129,7 @@ export class Delivery {
     return this.#acks.arrived(seq);
   }
 
-  /** Hands a message to its handlers. */
+  /** Passes a message to its handlers. */
   message(frame: Message, token: AckToken): void {
     if (this.#tail && this.isPast(frame)) {
       this.#tail.push({ frame, token });
@@ -143,7 +143,7 @@ export class Delivery {
     } else this.#push(frame, token, result);
   }
 
-  /** Replay is over: of what was there before, the newest messages are handed out. */
+  /** Replay is over: delivers the past messages that were held. */
   live(): void {
     const tail = this.#tail ?? [];
     this.#tail = undefined;
@@ -158,7 +158,7 @@ export class Delivery {
     this.inbox.push({ token, message, invalid });
   }
 
-  /** In order behind what is being validated. */
+  /** Adds it behind the messages that are being validated. */
   #enqueue(push: () => Promise<void> | void): void {
     const validating = Promise.resolve(this.#validating)
       .then(push)
@@ -169,14 +169,14 @@ export class Delivery {
     this.#validating = validating;
   }
 
-  /** Hands a loss that has just arrived to its handlers. */
+  /** Passes a gap to its handlers. */
   gap(frame: Gap, token: AckToken): void {
     if (this.#tail && this.isPast(frame)) {
       token.finish();
       return;
     }
     const { type: _type, seq: _seq, redelivered: _redelivered, ...gap } = frame;
-    // What is still in our hands is not lost.
+    // Messages that are still here are not lost.
     const held = gap.from <= this.#before && this.#resumed === "gap";
     const item = { token, gap: held ? { ...gap, from: this.#before + 1, exact: false } : gap };
     if (this.#validating) this.#enqueue(() => this.inbox.push(item));
@@ -193,7 +193,7 @@ export class Delivery {
     await this.#acks?.flush();
   }
 
-  /** Hands out nothing more, lets the handlers end, acknowledges. */
+  /** Delivers nothing more, waits for the handlers, and acknowledges. */
   async drain(): Promise<void> {
     await this.inbox.pause();
     await this.flush();

@@ -1,10 +1,10 @@
-// What `open` tells the broker about the connection that is wanted: the URL and the options, without those of the SDK.
+// The fields of `open` that describe the connection: the URL and the options, without those of the SDK.
 
 import type { SessionOptions } from "../session-types.js";
 import type { Open } from "../wire.js";
 
 /**
- * The URL and the options for the broker. Without both, it attaches to what is there and changes nothing. `pageOrigin` is
+ * The URL and the options for the broker. Without both, `open` attaches to the existing session and changes nothing. `pageOrigin` is
  * the `Origin` of connections whose options name none.
  */
 export function terms(

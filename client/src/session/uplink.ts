@@ -1,5 +1,5 @@
-// The state of the link between broker and server as a session shows it, its credentials, and the warning when it is
-// down and nobody listens. It holds no message.
+// The state of the link between broker and server, its credentials, and the warning when it is down and there is no listener. It
+// stores no messages.
 
 import { fromWire, withoutSecrets } from "../errors.js";
 import type { Callbacks } from "../events.js";
@@ -18,7 +18,7 @@ export class Uplink {
   link: StateEvent | undefined;
   #auth: AuthHandler | undefined;
   #authNeeded: AuthNeeded | undefined;
-  /** This outage has been warned of, or somebody listened. */
+  /** This outage was logged, or there was a listener. */
   #warned = false;
 
   /** `entered` is called with each new state. */
@@ -37,15 +37,15 @@ export class Uplink {
     if (this.state !== state) this.#enter({ state, subprotocol });
   }
 
-  /** Takes a record. What is `past` was over before this worker came. */
+  /** Handles a record. `past`: the state had ended before this worker started. */
   changed(frame: State, past: boolean): void {
     const { type: _type, error, ...fields } = frame;
     const event: StateEvent = { ...fields, error: error && fromWire(error, this.#session.url) };
     // A namespace's state is not the link's.
-    if (frame.namespace !== undefined) this.#tell(event);
+    if (frame.namespace !== undefined) this.#emit(event);
     else if (past) {
       if (event.state === this.state) this.#warn(event);
-      this.#tell({ ...event, past: true });
+      this.#emit({ ...event, past: true });
     } else this.#enter(event);
   }
 
@@ -54,25 +54,25 @@ export class Uplink {
     this.link = event;
     if (event.state === "open") this.#warned = false;
     else this.#warn(event);
-    this.#tell(event);
+    this.#emit(event);
     this.#entered(event.state);
   }
 
-  #tell(event: StateEvent): void {
+  #emit(event: StateEvent): void {
     this.#callbacks.emit("link", event);
     this.#callbacks.emit("state", event);
   }
 
   // ---- a link that cannot be made ----
 
-  /** Warns once per outage, in a task of its own: whoever has just opened the session may be about to listen. */
+  /** Warns once per outage, in a separate task: the code that opened the session may add a listener first. */
   #warn(event: StateEvent): void {
-    const asks = event.state === "unauthorized";
-    if (this.#warned || !(event.error || asks)) return;
+    const needsCredentials = event.state === "unauthorized";
+    if (this.#warned || !(event.error || needsCredentials)) return;
     this.#warned = true;
     queueTask(() => {
-      // Who gives credentials knows that they are wanted.
-      if (asks && this.#auth) this.#warned = false;
+      // With a credentials provider no warning is needed.
+      if (needsCredentials && this.#auth) this.#warned = false;
       else if (this.#warned && !this.#callbacks.has("state")) console.warn(this.#describe(event));
     });
   }
@@ -92,7 +92,7 @@ export class Uplink {
 
   // ---- credentials ----
 
-  /** Gives credentials when the broker asks. Returns what takes the handler away. */
+  /** Sets the provider of credentials. Returns a function that removes it. */
   onAuth(call: AuthHandler): () => void {
     this.#auth = call;
     if (this.#authNeeded) void this.#authorize(this.#authNeeded);
@@ -101,7 +101,7 @@ export class Uplink {
     };
   }
 
-  /** The broker asks for credentials. */
+  /** The broker requests credentials. */
   authNeeded(frame: AuthNeeded): void {
     this.#authNeeded = frame;
     void this.#authorize(frame);

@@ -25,11 +25,11 @@ const CLOSED = 3;
 /** The events with an event handler attribute. */
 type HandledEvents = Pick<SocketEventMap, "open" | "message" | "error" | "close">;
 
-/** What the broker holds for a socket; the rest waits in the SDK. */
+/** The broker's outbox for a socket; other messages wait in the SDK. */
 const OUTBOX = { messages: 65536, bytes: 64 * 1024 * 1024 };
-/** Milliseconds after which the connection of a worker that died is closed; a crashed host is back before. */
+/** Milliseconds until the connection of a stopped worker is closed; a crashed host is restarted sooner. */
 const LINGER = 12_000;
-/** Milliseconds that messages sent before `close()` and the server's answer to it have. */
+/** Milliseconds for messages sent before `close()`, and for the server's answer to it. */
 const CLOSE_TIMEOUT = 60_000;
 /** Options of a socket that ends with its connection and its context. A full log slows the server down. */
 const STANDARD: SessionOptions = {
@@ -69,7 +69,7 @@ export class LongwireSocket extends EventTarget {
   #extensions = "";
   #binaryType: BinaryType = "blob";
   #asked: { code: number; reason: string } | undefined;
-  /** How the link ended, before anybody said how the session did. */
+  /** How the link ended, until the end of the session is known. */
   #end: Partial<StateEvent> | undefined;
   #dropped = false;
   /** The events that were not dispatched yet. */
@@ -78,7 +78,7 @@ export class LongwireSocket extends EventTarget {
 
   constructor(url: string | URL, protocols: string | string[] = [], options: SocketOptions = {}) {
     super();
-    // biome-ignore lint/complexity/noArguments: tells no argument from `undefined`, as WebIDL does.
+    // biome-ignore lint/complexity/noArguments: distinguishes no argument from `undefined`, as WebIDL does.
     if (arguments.length === 0) throw new TypeError("1 argument required, but only 0 present");
     const given = usvString(url);
     const subprotocols = stringOrSequence(protocols);
@@ -151,7 +151,7 @@ export class LongwireSocket extends EventTarget {
     return this.#binaryType;
   }
   set binaryType(value: BinaryType) {
-    // As WebIDL has it: a foreign object is told before a value is ignored.
+    // As WebIDL requires, a receiver of another class throws before a value is ignored.
     this.#binaryType = this.#binaryType;
     const type = `${value}`;
     if (type === "blob" || type === "arraybuffer") this.#binaryType = type;
@@ -189,7 +189,7 @@ export class LongwireSocket extends EventTarget {
 
   /** Sends text or bytes. Throws while connecting; has no effect when closed, as the standard defines. */
   send(data: string | Blob | ArrayBufferLike | ArrayBufferView): void {
-    // biome-ignore lint/complexity/noArguments: tells no argument from `undefined`, as WebIDL does.
+    // biome-ignore lint/complexity/noArguments: distinguishes no argument from `undefined`, as WebIDL does.
     if (arguments.length === 0) throw new TypeError("1 argument required, but only 0 present");
     const bytes = bytesOf(data);
     const blob = !bytes && isBlob(data) ? data : undefined;
@@ -219,7 +219,7 @@ export class LongwireSocket extends EventTarget {
     }
     if (readyState >= CLOSING) return;
     this.#readyState = CLOSING;
-    // The standard calls this failing: an error, and 1006.
+    // The standard's "fail the connection": an error, and 1006.
     if (readyState === CONNECTING) queueTask(() => this.#fail());
     else void this.#hangUp(wanted, wanted === 1005 ? "" : text);
   }
@@ -227,7 +227,7 @@ export class LongwireSocket extends EventTarget {
   async #hangUp(code: number, reason: string): Promise<void> {
     this.#asked = { code, reason };
     await this.#outgoing.drained();
-    // Its end comes as `detached`, with what the server answered.
+    // The end is reported by `detached`, with the server's answer.
     await this.#held?.close(code, reason).catch(() => this.#events.push(() => this.#fail()));
   }
 
@@ -284,7 +284,7 @@ export class LongwireSocket extends EventTarget {
     // A persistent socket is dialled again by the next worker that opens it.
     if (state.past && this.#isPersistent) return;
     this.#end = state;
-    // Without a number: the broker has only said so far that it is over. How comes with the records.
+    // Without `seq` only the state is known yet; code and reason follow with the records.
     if (state.seq !== undefined || this.#isPersistent) this.#ended(state);
   }
 
@@ -296,7 +296,7 @@ export class LongwireSocket extends EventTarget {
   }
 
   #gap(gap: GapEvent): void {
-    // A standard socket has no word for a loss but its end.
+    // A standard socket can report a loss only by closing.
     if (this.#isPersistent) this.#dispatch("gap", gap);
     else this.#fail(gap.reason === "reset");
   }
@@ -307,7 +307,7 @@ export class LongwireSocket extends EventTarget {
 
   #message(message: Received): void {
     if (this.#readyState === CONNECTING) {
-      // What came while the worker slept; the link may be away just now.
+      // A message from before this worker started; the link may be down now.
       this.#open();
       this.#dropped = this.#held?.state !== "open";
     }
@@ -326,21 +326,21 @@ export class LongwireSocket extends EventTarget {
     this.#outgoing.add(size, this.#readyState === OPEN ? content() : undefined);
   }
 
-  /** The session is over; `how` is there when it was closed by somebody. */
+  /** The session is over; `how` is set if it was closed. */
   #detached(how: CloseReport | undefined): void {
     if (this.#end) this.#ended(this.#end);
     else if (how?.clean === false) this.#fail(this.#opened && !this.#isPersistent);
     else this.#ended(how?.code === undefined ? { ...this.#asked } : how);
   }
 
-  /** The connection is over, well or not. */
+  /** The connection is over, cleanly or not. */
   #ended({ code = 1006, reason = "", error }: Partial<StateEvent>): void {
     if (code !== 1006 && this.#opened) this.#finish(code, reason);
     // Browsers fire an error when they fail the connection, but not when an open one just breaks.
     else this.#fail(this.#opened && !this.#isPersistent && error?.code !== "server-protocol");
   }
 
-  /** The standard's events do not say why; browsers tell the console. */
+  /** The standard's events have no reason; browsers log it. */
   #failFor(error: unknown): void {
     report(error);
     this.#events.push(() => this.#fail());
@@ -356,7 +356,7 @@ export class LongwireSocket extends EventTarget {
     this.#events.clear();
     for (const off of this.#offs.splice(0)) off();
     this.#outgoing.stop();
-    // Whoever dials again begins anew, even in the events that follow.
+    // A socket created from now on, even in the events that follow, gets a new session.
     const end = (session: Session) => session.close().catch(() => undefined);
     if (this.#held) void end(this.#held);
     else this.#session.then(end, () => undefined);

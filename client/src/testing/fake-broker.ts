@@ -37,9 +37,9 @@ interface BrokerSession {
   subscriptions: Set<string>;
   /** What reached the server, in order. */
   server: ToServer[];
-  /** Accepted while the link was down, if the broker is lifelike. */
+  /** Accepted while the link was down, if the broker is automatic. */
   waiting: ToServer[];
-  /** Sent on every connection, if the broker is lifelike. */
+  /** Sent on every connection, if the broker is automatic. */
   repeated: Map<string, ToServer[]>;
 }
 
@@ -48,33 +48,33 @@ export type ToServer = Extract<ToBroker, { type: "send" | "request" }>;
 
 type FakeRecord = Record<string, unknown> & { type: RecordFrame["type"] };
 
-/** The broker. Delivery is immediate; turn `silent` or `holdAccepted` on to break it. */
+/** The broker. It delivers at once; `silent` and `holdAccepted` simulate faults. */
 export class FakeBroker {
   static #boots = 0;
   readonly boot = `boot-${++FakeBroker.#boots}`;
   readonly sessions = new Map<string, BrokerSession>();
   readonly clients = new Map<FakePort, { client: string; profile: string; takesMessages: boolean }>();
   readonly hellos: ToBroker[] = [];
-  /** Hears everything, answers nothing. */
+  /** Receives everything, answers nothing. */
   silent = false;
-  /** Takes sends without saying `accepted`. */
+  /** Receives messages without sending `accepted`. */
   holdAccepted = false;
   /** The outcome every send gets, or none. */
   outcome: string | undefined = "sent";
-  /** Sessions that it tells of in its welcome. */
+  /** The sessions in its welcome. */
   listed: string[] = [];
   /** Options it does not know. */
   ignored: string[] = [];
-  /** Hears what reaches a server. */
+  /** Receives what reaches a server. */
   onServer: ((session: string, frame: ToServer) => void) | undefined;
   /** Answers the next frames of a type with an error. */
   readonly refuse = new Map<string, Omit<ErrorFrame, "type">>();
 
   /**
-   * `"lifelike"`: links open by themselves, what is sent without one waits for it, and subscriptions are said on every
-   * connection. `"manual"`: a test says all of that.
+   * `"automatic"`: links open by themselves, messages wait for a link, and subscriptions are sent on every connection.
+   * `"manual"`: the test does all of that.
    */
-  constructor(readonly mode: "manual" | "lifelike" = "manual") {}
+  constructor(readonly mode: "manual" | "automatic" = "manual") {}
 
   receive(port: FakePort, frame: ToBroker): void {
     if (this.silent) return;
@@ -170,7 +170,7 @@ export class FakeBroker {
     });
     this.#deliver(session, attachment, answer === "reset");
     port.deliver({ type: "live", session: session.name, seq: last });
-    if (created && this.mode === "lifelike") this.link(session.name, "open", { dial: 1 });
+    if (created && this.mode === "automatic") this.link(session.name, "open", { dial: 1 });
   }
 
   #toSession(
@@ -219,7 +219,7 @@ export class FakeBroker {
       const said = (frame.send ?? []).map((payload) => ({ type: "send", session: session.name, ...payload }));
       session.repeated.set(frame.key, said as ToServer[]);
       port.deliver({ type: "ok", id });
-      if (this.mode === "lifelike" && session.state === "open") this.#repeat(session, frame.key);
+      if (this.mode === "automatic" && session.state === "open") this.#repeat(session, frame.key);
       port.deliver({ type: "subscription", session: session.name, key: frame.key, state: "active" });
     } else if (frame.type === "unsubscribe") {
       session.subscriptions.delete(frame.key);
@@ -249,7 +249,7 @@ export class FakeBroker {
     frame: Extract<ToBroker, { type: "send" | "request" }>,
   ): void {
     const { id } = frame;
-    const waits = this.mode === "lifelike" && session.state !== "open";
+    const waits = this.mode === "automatic" && session.state !== "open";
     if (id === undefined) {
       if (!waits) this.#reach(session, frame);
       else if (!frame.volatile) session.waiting.push(frame);
@@ -284,7 +284,7 @@ export class FakeBroker {
     this.onServer?.(session.name, frame);
   }
 
-  /** Says a subscription's messages. */
+  /** Sends a subscription's messages. */
   #repeat(session: BrokerSession, key: string): void {
     for (const frame of session.repeated.get(key) ?? []) this.#reach(session, frame);
   }
@@ -314,7 +314,7 @@ export class FakeBroker {
     const session = this.session(name);
     session.state = state;
     const seq = this.append(name, { type: "state", state, ...more });
-    if (this.mode === "lifelike" && state === "open") {
+    if (this.mode === "automatic" && state === "open") {
       for (const key of session.repeated.keys()) this.#repeat(session, key);
       for (const frame of session.waiting.splice(0)) this.#reach(session, frame);
     }

@@ -1,4 +1,4 @@
-// A clock that stands still until it is told.
+// A clock that only advances when a test calls it.
 
 import type { Clock } from "../browser-api.js";
 

@@ -43,7 +43,7 @@ export class FakePagePort implements PagePort {
     queueMicrotask(() => this.peer?.close());
   }
 
-  /** The other end is gone. */
+  /** The other end is closed. */
   close(): void {
     if (!this.open) return;
     this.open = false;

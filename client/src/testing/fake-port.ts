@@ -12,7 +12,7 @@ export interface PortWorld {
   /** The port is closed, by either side. */
   portClosed(port: FakePort): void;
   lastError: { message?: string } | undefined;
-  /** Set while every host dies at once. */
+  /** Set while every host exits at once: the browser's reason. */
   readonly hostFailure: string | undefined;
   readonly broker: { receive(port: FakePort, frame: ToBroker): void } | undefined;
 }
@@ -46,18 +46,18 @@ export class FakePort implements NativePort {
     this.world.portClosed(this);
   }
 
-  /** The host says something. */
+  /** The host sends a frame. */
   deliver(frame: unknown): void {
     if (this.open) this.onMessage.fire(JSON.parse(JSON.stringify(frame)));
   }
 
-  /** The host dies; the browser gives its reason. */
-  die(said = "Native host has exited.", firefox = false): void {
+  /** The host exits; the browser reports `reason`. */
+  die(reason = "Native host has exited.", firefox = false): void {
     if (!this.open) return;
     this.open = false;
     this.world.portClosed(this);
-    if (firefox) this.error = said ? { message: said } : null;
-    else this.world.lastError = { message: said };
+    if (firefox) this.error = reason ? { message: reason } : null;
+    else this.world.lastError = { message: reason };
     this.onDisconnect.fire(this);
     this.world.lastError = undefined;
   }

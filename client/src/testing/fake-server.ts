@@ -1,4 +1,4 @@
-// The far server of one session, as a test plays it: what reached it, what it sends, how its link breaks. It speaks
+// The server of one session, controlled by a test: the messages it received, those it sends, faults of its link. It uses
 // to the fake broker only.
 
 import type { EventPayload, Match, Payload } from "../wire.js";

@@ -15,7 +15,7 @@ export class FakeWorld {
   readonly session = new FakeStorage();
   readonly ports: FakePort[] = [];
   lastError: { message?: string } | undefined;
-  /** Every host dies at once, saying this. */
+  /** Every host exits at once with this reason. */
   hostFailure: string | undefined;
   /** Native messaging is permitted. */
   permitted = true;
@@ -45,7 +45,7 @@ export class FakeWorld {
     this.broker?.portClosed(port);
   }
 
-  /** The worker dies and another starts: what it held is gone, storage stays. */
+  /** The worker stops and another starts: its state is lost, storage stays. */
   restart(): ExtensionApi {
     for (const port of this.ports) {
       if (port.open) {
@@ -102,13 +102,13 @@ export class FakeWorld {
     const port = new FakePort(this, host);
     this.ports.push(port);
     if (this.hostFailure !== undefined) {
-      const said = this.hostFailure;
-      queueMicrotask(() => port.die(said));
+      const reason = this.hostFailure;
+      queueMicrotask(() => port.die(reason));
     }
     return port;
   }
 
-  /** The broker dies with its memory and another takes over; the host tells. */
+  /** The broker stops with its state and another takes over; the host reports it. */
   async replaceBroker(): Promise<void> {
     const port = this.port;
     this.broker = undefined;

@@ -23,7 +23,7 @@ export interface FakeBrowserOptions {
  * `chrome.runtime.connectNative`.
  */
 export class FakeBrowser {
-  /** Virtual time; stands still until `advance`. */
+  /** Virtual time; does not advance until `advance`. */
   readonly clock = new FakeClock();
   readonly #world: FakeWorld;
   readonly #servers = new Map<string, FakeServer>();
@@ -35,7 +35,7 @@ export class FakeBrowser {
   constructor(options: FakeBrowserOptions = {}) {
     this.#virtual = options.time !== "real";
     this.#world = new FakeWorld(() => {
-      const broker = new FakeBroker("lifelike");
+      const broker = new FakeBroker("automatic");
       broker.onServer = (session, frame) => this.server(session).take(frame);
       return broker;
     });
@@ -114,7 +114,7 @@ export class FakeBrowser {
     else await settle();
   }
 
-  /** How many times the extension asked to be reloaded. */
+  /** How many times the extension called `runtime.reload`. */
   get reloads(): number {
     return this.#world.reloads;
   }

@@ -1,4 +1,4 @@
-// The frames that an extension says.
+// The frames of an extension.
 
 import type { Credentials, Filter, OpenOptions } from "./options.js";
 import type { Confirm, EventPayload, Match, Payload, Rule } from "./values.js";
@@ -11,7 +11,7 @@ export interface Hello {
   instance?: string;
   sdk?: string;
   needs?: string[];
-  /** Frames beyond the usual that this side takes: `messages`. */
+  /** Optional frames that this client accepts: `messages`. */
   accepts?: string[];
 }
 export interface Open {
@@ -108,7 +108,7 @@ export interface Ping {
   id: string;
 }
 
-/** Every frame an extension may say, but `part` and `batch`. */
+/** Every frame of an extension, but `part` and `batch`. */
 export type ToBroker =
   | Hello
   | Open

@@ -1,4 +1,4 @@
-// The frames that a broker or host says, and those of either direction.
+// The frames of a broker or host, and those of either direction.
 
 import type { WireCode, WireError } from "./codes.js";
 import type {
@@ -127,7 +127,7 @@ export interface AuthNeeded {
   /** Milliseconds left to answer. */
   deadline: number;
   status?: number;
-  /** With `why: "login"`: what the server has said, by the names that `login` takes it under. */
+  /** With `why: "login"`: values from the server's messages, by the names in `login`. */
   values?: Record<string, Json>;
 }
 export interface Stalled {
@@ -240,10 +240,10 @@ export interface HostFrame {
   message: string;
 }
 
-/** The frames that live in a session's log. */
+/** The records of a session's log. */
 export type RecordFrame = Message | Gap | State | Outcome | Response;
 
-/** Every frame a broker or host may say, but `part` and `batch`. */
+/** Every frame of a broker or host, but `part` and `batch`. */
 export type ToExtension =
   | Welcome
   | Opened
@@ -271,7 +271,7 @@ export interface Part {
   last: boolean;
   data: string;
 }
-/** Plain messages in a row: `seq` is the first one's, those of the others follow. For who says so in `hello.accepts`. */
+/** Several plain messages: `seq` is the first one's, the others follow. Only sent to clients that list `messages` in `hello.accepts`. */
 export interface Messages extends RecordFields {
   type: "messages";
   time: number;
