@@ -28,7 +28,7 @@ pub(crate) fn print() {
     server.tick();
     let start = Instant::now();
     let (before, hosts_before) = (broker.cpu(), hosts(&ports));
-    let heard: u64 = std::thread::scope(|scope| {
+    let received: u64 = std::thread::scope(|scope| {
         let readers: Vec<_> = ports
             .iter_mut()
             .map(|port| scope.spawn(move || port.listen(start + WATCHED)))
@@ -37,7 +37,7 @@ pub(crate) fn print() {
     });
     let took = start.elapsed().as_secs_f64();
     let share = |cpu: Duration| 100.0 * cpu.as_secs_f64() / took;
-    println!("{:<34} {:>12.0}", "messages a second", heard as f64 / took);
+    println!("{:<34} {:>12.0}", "messages a second", received as f64 / took);
     println!(
         "{:<34} {:>11.1}%",
         "of one core, broker",

@@ -115,14 +115,14 @@ pub(crate) fn up(server: &Server, broker: &Broker, subject: &Subject, up: &Up) -
     port.wait_for_open();
     let before = (broker.cpu(), port.cpu());
     let start = Instant::now();
-    let (mut said, mut counted) = (0, 0);
+    let (mut sent, mut counted) = (0, 0);
     while counted < up.count {
-        while said < up.count && said - counted < AHEAD {
-            let more = BATCH.min(up.count - said);
-            port.send_batch(said, more, up.ids);
-            said += more;
+        while sent < up.count && sent - counted < AHEAD {
+            let more = BATCH.min(up.count - sent);
+            port.send_batch(sent, more, up.ids);
+            sent += more;
         }
-        if said == up.count {
+        if sent == up.count {
             port.send_text("end");
         }
         counted = port.counted();

@@ -195,13 +195,13 @@ impl Port {
 
     /// Takes and acknowledges messages of all sessions until then; how many came.
     pub(crate) fn listen(&mut self, until: Instant) -> u64 {
-        let mut heard = 0;
+        let mut received = 0;
         while Instant::now() < until {
             self.read();
             let (frame, mut acks) = (std::mem::take(&mut self.frame), Vec::new());
             each(&frame, |element| {
                 if element["type"] == "message" {
-                    heard += 1;
+                    received += 1;
                     acks.push(format!(
                         r#"{{"type":"ack","session":{},"seq":{}}}"#,
                         element["session"], element["seq"]
@@ -211,7 +211,7 @@ impl Port {
             self.frame = frame;
             self.say(&format!(r#"{{"type":"batch","frames":[{}]}}"#, acks.join(",")));
         }
-        heard
+        received
     }
 
     /// How often the host has gone to sleep so far.

@@ -13,7 +13,10 @@ fuzz_target!(|data: &[u8]| {
     };
     let url = "ws://localhost/".parse().expect("a URL");
     let mut engine = Engine::new(url, transports, 1 << 20, EngineStart::default());
-    for body in [&br#"0{"sid":"a","upgrades":[],"pingInterval":1000,"pingTimeout":1000}"#[..], data] {
+    for body in [
+        &br#"0{"sid":"a","upgrades":[],"pingInterval":1000,"pingTimeout":1000}"#[..],
+        data,
+    ] {
         while engine.poll().is_some() {}
         engine.get_answered(&Answer {
             status: 200,
@@ -22,10 +25,10 @@ fuzz_target!(|data: &[u8]| {
         });
     }
     let (mut packets, mut bytes) = (0, 0);
-    while let Some(act) = engine.poll() {
-        if let Action::Tell(told) = act {
-            packets += told.len();
-            bytes += told
+    while let Some(action) = engine.poll() {
+        if let Action::Packets(received) = action {
+            packets += received.len();
+            bytes += received
                 .iter()
                 .map(|one| match one {
                     Incoming::Message(payload) => payload.len(),
@@ -34,5 +37,8 @@ fuzz_target!(|data: &[u8]| {
                 .sum::<usize>();
         }
     }
-    assert!(packets <= data.len() + 2 && bytes <= data.len() + 128, "{packets} packets, {bytes} bytes");
+    assert!(
+        packets <= data.len() + 2 && bytes <= data.len() + 128,
+        "{packets} packets, {bytes} bytes"
+    );
 });

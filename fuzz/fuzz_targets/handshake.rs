@@ -21,7 +21,10 @@ fuzz_target!(|answer: &[u8]| {
         max_message: 1 << 20,
         transport: TransportKind::WebSocket,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let is_taken = runtime.block_on(handshake(answer, &target));
     assert!(!is_taken, "the key is a new one each time");
 });

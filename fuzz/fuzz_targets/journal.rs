@@ -24,7 +24,9 @@ fuzz_target!(|data: &[u8]| {
     let record = RawRecord {
         kind: 1,
         seq: 0,
-        data: "state".into(), content: Bytes::new(), };
+        data: "state".into(),
+        content: Bytes::new(),
+    };
     let id = JournalId("00".into());
     {
         let Ok((mut journals, _)) = Journals::open(dir.path(), Quota::default()) else {

@@ -13,7 +13,12 @@ fuzz_target!(|text: &str| {
     };
     assert!(document.values().count() <= text.len());
     let canonical = document.root().canonical();
-    assert!(canonical.len() <= 6 * text.len() + 64, "{} of {}", canonical.len(), text.len());
+    assert!(
+        canonical.len() <= 6 * text.len() + 64,
+        "{} of {}",
+        canonical.len(),
+        text.len()
+    );
     let again = Document::parse(&canonical).map(|document| document.root().canonical());
     assert_eq!(again.as_deref(), Ok(canonical.as_str()));
     let _ = document.root().pointer("/a/0/b");

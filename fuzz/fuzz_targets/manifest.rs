@@ -1,9 +1,9 @@
 //! Any text as a native messaging manifest, a host's name and an extension's id: understood or refused.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use installer::manifest::{self, ExtensionId, HostName};
 use installer::types::Family;
+use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     for family in [Family::Chromium, Family::Firefox] {

@@ -10,7 +10,11 @@ fuzz_target!(|text: &str| {
     };
     match Options::from_json(&raw) {
         Ok((options, ignored)) => {
-            assert!(options.held() <= 64 * text.len() + (64 << 10), "{} bytes", options.held());
+            assert!(
+                options.held() <= 64 * text.len() + (64 << 10),
+                "{} bytes",
+                options.held()
+            );
             assert!(ignored.iter().map(String::len).sum::<usize>() <= text.len());
         }
         Err(error) => assert!(!error.message.is_empty() && error.message.len() <= text.len() + 4096),

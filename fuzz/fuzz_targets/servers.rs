@@ -43,13 +43,13 @@ impl Broker {
         }
     }
 
-    fn says(&mut self, json: &str) {
+    fn send(&mut self, json: &str) {
         if let Ok(Some(frame)) = ClientFrame::parse(json.as_bytes()) {
             self.give(Input::Frame(PORT, frame));
         }
     }
 
-    fn hears(&mut self, event: LinkEvent) {
+    fn handle_event(&mut self, event: LinkEvent) {
         if let Some(dial) = self.dial {
             self.give(Input::Link(dial, event));
         }
@@ -79,15 +79,15 @@ fuzz_target!(|data: &[u8]| {
     };
     let origin = "chrome-extension://a/".into();
     broker.give(Input::PortOpened(PORT, Caller::Extension { origin }));
-    broker.says(r#"{"type":"hello","protocol":1}"#);
-    broker.says(&format!(
+    broker.send(r#"{"type":"hello","protocol":1}"#);
+    broker.send(&format!(
         r#"{{"type":"open","id":"1","session":"s","url":"ws://localhost/","options":{{"protocol":"{protocol}","format":"json","maxMessage":65536}}}}"#
     ));
-    broker.hears(LinkEvent::Opened {
+    broker.handle_event(LinkEvent::Opened {
         subprotocol: None,
         extensions: None,
     });
-    broker.hears(LinkEvent::Answered(Box::new(Answer {
+    broker.handle_event(LinkEvent::Answered(Box::new(Answer {
         status: 200,
         headers: vec![("content-type".to_owned(), "text/event-stream".to_owned())],
         body: Bytes::copy_from_slice(rest),
@@ -97,13 +97,23 @@ fuzz_target!(|data: &[u8]| {
     for piece in rest.chunks(usize::from(*pieces).max(1)) {
         let bytes = Bytes::copy_from_slice(piece);
         match protocol {
-            "sse" => broker.hears(LinkEvent::Chunk(bytes)),
+            "sse" => broker.handle_event(LinkEvent::Chunk(bytes)),
             _ => {
                 let payload = Payload::text_from_utf8(bytes.clone()).unwrap_or(Payload::Binary(bytes));
-                broker.hears(LinkEvent::Messages(vec![Incoming::Message(payload)]));
+                broker.handle_event(LinkEvent::Messages(vec![Incoming::Message(payload)]));
             }
         }
     }
-    assert!(broker.out <= FACTOR * (rest.len() + 16), "{} bytes of {}", broker.out, rest.len());
-    assert!(broker.steps <= 8 * (rest.len() + 16), "{} steps for {} bytes", broker.steps, rest.len());
+    assert!(
+        broker.out <= FACTOR * (rest.len() + 16),
+        "{} bytes of {}",
+        broker.out,
+        rest.len()
+    );
+    assert!(
+        broker.steps <= 8 * (rest.len() + 16),
+        "{} steps for {} bytes",
+        broker.steps,
+        rest.len()
+    );
 });

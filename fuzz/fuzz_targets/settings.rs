@@ -8,6 +8,10 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|text: &str| {
     if let Err(faults) = longwire::settings::parse(text, Path::new("/nonexistent")) {
         assert!(!faults.is_empty());
-        assert!(faults.iter().all(|fault| fault.line >= 1 && fault.line <= text.lines().count() + 1));
+        assert!(
+            faults
+                .iter()
+                .all(|fault| fault.line >= 1 && fault.line <= text.lines().count() + 1)
+        );
     }
 });

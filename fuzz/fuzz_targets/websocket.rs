@@ -22,11 +22,23 @@ fuzz_target!(|data: &[u8]| {
     let split = websocket(rest, usize::from(*piece), compressed, MAX_MESSAGE);
     // What is too large need not be inflated: whether the rest of it is broken may show in one split only.
     if compressed.is_none() || !(whole.is_broken || split.is_broken) {
-        assert_eq!((whole.messages, whole.bytes, whole.is_broken), (split.messages, split.bytes, split.is_broken));
+        assert_eq!(
+            (whole.messages, whole.bytes, whole.is_broken),
+            (split.messages, split.bytes, split.is_broken)
+        );
     }
     let factor = if compressed.is_some() { INFLATED } else { 1 };
-    assert!(whole.bytes <= factor * rest.len(), "{} bytes of {}", whole.bytes, rest.len());
+    assert!(
+        whole.bytes <= factor * rest.len(),
+        "{} bytes of {}",
+        whole.bytes,
+        rest.len()
+    );
     // A frame of a message has two bytes at least.
     assert!(whole.messages <= rest.len() / 2);
-    assert!(split.steps <= 2 * rest.len() + whole.bytes / 1024 + 16, "{} steps", split.steps);
+    assert!(
+        split.steps <= 2 * rest.len() + whole.bytes / 1024 + 16,
+        "{} steps",
+        split.steps
+    );
 });

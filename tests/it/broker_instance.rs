@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::skip::skip;
-use crate::support::broker::Wire;
+use crate::support::broker::RawPort;
 use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
 use crate::support::{ORIGIN, SOON, eventually, is_alive, kill};
@@ -270,7 +270,7 @@ fn stopping_is_answered_and_clean() {
     let mut host = HostProcess::chromium(&scratch);
     let first = host.hello()["broker"].clone();
     let broker = scratch.broker();
-    let mut admin = Wire::admin(&scratch);
+    let mut admin = RawPort::admin(&scratch);
     admin.send(&json!({"type": "status", "id": "1"}));
     let status = admin.next().unwrap();
     assert_eq!((&status["type"], &status["ports"]), (&json!("status"), &json!(1)));
@@ -312,10 +312,10 @@ fn a_second_broker_is_refused() {
     host.hello();
     let output = scratch.command().arg("broker").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stderr);
     assert!(
-        told.contains("is already running") && told.contains("hint: longwire stop"),
-        "{told}"
+        text.contains("is already running") && text.contains("hint: longwire stop"),
+        "{text}"
     );
     host.ping("still here");
 }
@@ -331,7 +331,7 @@ fn as_another_user() {
     let Ok(socket) = std::env::var("LONGWIRE_IT_KNOCK") else {
         return;
     };
-    let mut wire = Wire::at(Path::new(&socket));
+    let mut wire = RawPort::at(Path::new(&socket));
     wire.send(&json!({"longwire": 1, "kind": "admin", "pid": 1, "version": "test"}));
     wire.send(&json!({"type": "status", "id": "1"}));
     assert_eq!(wire.next(), None, "hung up without a word");

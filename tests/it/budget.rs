@@ -19,8 +19,8 @@ const OTHER: PortId = PortId(2);
 fn other_opens(harness: &mut Harness) -> DialId {
     let origin = "chrome-extension://b/".into();
     harness.give(Input::PortOpened(OTHER, Caller::Extension { origin }));
-    harness.says(OTHER, json!({"type": "hello", "protocol": 1}));
-    harness.says(
+    harness.send(OTHER, json!({"type": "hello", "protocol": 1}));
+    harness.send(
         OTHER,
         json!({"type": "open", "id": "o", "session": "s", "url": "ws://127.0.0.1:1",
                "options": {"window": {"messages": 0, "bytes": 0}}}),
@@ -33,7 +33,7 @@ fn other_opens(harness: &mut Harness) -> DialId {
             extensions: None,
         },
     ));
-    harness.hears_types(OTHER);
+    harness.receive_types(OTHER);
     dial
 }
 
@@ -46,13 +46,13 @@ fn messages(harness: &mut Harness, dial: DialId, count: usize, bytes: usize) {
 
 /// Everything a client gets that opens its window: the types, and the sum of what gaps count.
 fn drained(harness: &mut Harness, port: PortId) -> (usize, u64) {
-    harness.says(
+    harness.send(
         port,
         json!({"type": "window", "session": "s", "messages": 1_000_000, "bytes": 1_u64 << 40}),
     );
     let (mut messages, mut lost) = (0, 0);
     while harness.delivered.iter().any(|(to, _)| *to == port) {
-        let frame = harness.hears(port);
+        let frame = harness.receive(port);
         match frame["type"].as_str() {
             Some("message") => messages += 1,
             Some("gap") => lost += frame["count"].as_u64().unwrap(),
@@ -108,12 +108,12 @@ fn a_large_message_is_looked_into_without_a_document_of_it() {
         "window": {"messages": 100, "bytes": 64 << 20},
     });
     let dial = harness.opens(options);
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "request", "session": "s", "id": "r", "json": {"id": 7}, "match": {"jsonrpc": true}}),
     );
     harness.asked.clear();
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     let text = Bytes::from(dense("\"id\":7,"));
     let bytes = text.len();
     let event = LinkEvent::Messages(vec![Incoming::Message(Payload::Text(text))]);
@@ -150,8 +150,8 @@ fn what_the_shell_has_read_beside_is_not_read_again() {
     let outlines = Outlines::read(unread);
     harness.hub.handle_read(harness.now, input, outlines);
     while harness.hub.poll().is_some() {}
-    harness.says(PORT, json!({"type": "status", "id": "s"}));
-    let status = harness.hears(PORT);
+    harness.send(PORT, json!({"type": "status", "id": "s"}));
+    let status = harness.receive(PORT);
     assert_eq!(status["sessions"][0]["filtered"]["refused"], 1, "{status}");
     let small = LinkEvent::Messages(vec![Incoming::Message(Payload::text(r#"{"id":7}"#))]);
     assert!(harness.hub.unread(&Input::Link(dial, small)).is_empty());
@@ -160,7 +160,7 @@ fn what_the_shell_has_read_beside_is_not_read_again() {
 #[test]
 fn the_elements_of_a_large_answer_come_in_turns_and_take_no_more_than_it() {
     let mut harness = Harness::with_client();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "open", "id": "o", "session": "s", "url": "http://127.0.0.1:1",
                "options": {"protocol": "poll", "poll": {"items": "/values", "interval": 60_000},

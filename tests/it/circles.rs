@@ -200,14 +200,14 @@ fn is_path(tokens: &[TokenTree], at: usize) -> bool {
 
 /// One circle for each set of files that reach each other, reported by its shortest path from the first of them.
 fn circles_of(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     let mut circles = Vec::new();
     for start in imports.keys() {
-        if told.contains(start) {
+        if reported.contains(start) {
             continue;
         }
         if let Some(circle) = way_back(imports, start) {
-            told.extend(circle.iter().cloned());
+            reported.extend(circle.iter().cloned());
             let names: Vec<_> = circle.iter().map(|module| module.join("::")).collect();
             circles.push(names.join(" -> "));
         }

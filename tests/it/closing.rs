@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use crate::harness::{Harness, PORT};
 
 fn sends(harness: &mut Harness, id: &str) {
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "send", "session": "s", "id": id, "text": id, "receipt": true}),
     );
 }
 
 fn closes(harness: &mut Harness) {
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "close", "session": "s", "id": "c", "code": 4000, "reason": "done"}),
     );
@@ -162,7 +162,7 @@ fn a_link_that_is_lost_meanwhile_is_dialled_again_for_what_still_waits() {
 #[test]
 fn nothing_to_write_and_no_link_is_the_end_at_once() {
     let mut harness = Harness::with_client();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1"}),
     );
@@ -179,7 +179,7 @@ fn with_discard_only_what_a_link_has_is_written() {
         sends(&mut harness, &format!("m{number}"));
     }
     harness.delivered.clear();
-    harness.says(PORT, json!({"type": "close", "session": "s", "discard": true}));
+    harness.send(PORT, json!({"type": "close", "session": "s", "discard": true}));
     let frames = delivered(&mut harness);
     assert_eq!(outcomes(&frames).len(), 44);
     assert!(outcomes(&frames).iter().all(|(_, word)| *word == "cancelled"));
@@ -196,21 +196,21 @@ fn a_session_that_is_being_closed_takes_nothing_new_and_its_name_is_free_afterwa
     closes(&mut harness);
     harness.delivered.clear();
     sends(&mut harness, "late");
-    assert_eq!(harness.hears(PORT)["code"], "session-closed");
+    assert_eq!(harness.receive(PORT)["code"], "session-closed");
     sends(&mut harness, "m");
-    assert_eq!(harness.hears(PORT)["duplicate"], true);
-    harness.says(
+    assert_eq!(harness.receive(PORT)["duplicate"], true);
+    harness.send(
         PORT,
         json!({"type":"subscribe","session":"s","id":"k","key":"k","send":[{"text":"more"}]}),
     );
-    assert_eq!(harness.hears(PORT)["code"], "session-closed");
-    harness.says(
+    assert_eq!(harness.receive(PORT)["code"], "session-closed");
+    harness.send(
         PORT,
         json!({"type":"open","id":"again","session":"s","url":"ws://127.0.0.1:2"}),
     );
     let other = PortId(2);
     harness.comes(other, "popup");
-    harness.says(other, json!({"type":"open","id":"mine","session":"s"}));
+    harness.send(other, json!({"type":"open","id":"mine","session":"s"}));
     assert!(
         harness.delivered.is_empty(),
         "the name is not free yet: {:?}",
@@ -240,7 +240,7 @@ fn a_broker_that_leaves_begins_nothing_new() {
     sends(&mut harness, "m");
     written(&mut harness, dial, 1);
     closes(&mut harness);
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"again","session":"s","url":"ws://127.0.0.1:2"}),
     );
@@ -250,11 +250,11 @@ fn a_broker_that_leaves_begins_nothing_new() {
     let find = |kind: &str| frames.iter().find(|frame| frame["type"] == kind).unwrap();
     assert_eq!(find("error")["code"], "shutting-down");
     assert_eq!(find("detached")["reason"], "closed");
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"more","session":"t","url":"ws://127.0.0.1:2"}),
     );
-    assert_eq!(harness.hears(PORT)["code"], "shutting-down");
+    assert_eq!(harness.receive(PORT)["code"], "shutting-down");
 }
 
 #[test]

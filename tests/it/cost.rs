@@ -12,7 +12,7 @@ use crate::counting::{allocations, held};
 use crate::harness::{Harness, PORT};
 
 /// A hub with this many open sessions of one client, each with a link.
-struct Many {
+struct ManySessions {
     hub: Hub,
     now: Now,
     links: Vec<DialId>,
@@ -21,7 +21,7 @@ struct Many {
     buffer: Vec<u8>,
 }
 
-impl Many {
+impl ManySessions {
     fn sessions(count: usize) -> Self {
         let mut harness = Harness::new();
         for profile in 0..count.div_ceil(250) {
@@ -121,7 +121,7 @@ impl Many {
 
 #[test]
 fn a_message_down_is_nearly_free_of_allocations() {
-    let mut hub = Many::sessions(1);
+    let mut hub = ManySessions::sessions(1);
     hub.down(0, 10_240);
     let each = hub.down(0, 10_240);
     assert!(each < 0.2, "{each:.3} allocations a message");
@@ -129,15 +129,15 @@ fn a_message_down_is_nearly_free_of_allocations() {
 
 #[test]
 fn a_message_up_costs_few_allocations() {
-    let mut hub = Many::sessions(1);
+    let mut hub = ManySessions::sessions(1);
     let each = hub.up(0, 10_000);
     assert!(each < 8.0, "{each:.3} allocations a message");
 }
 
 #[test]
 fn a_message_costs_the_same_among_thousands_of_sessions() {
-    let alone = Many::sessions(1).down(0, 10_240);
-    let mut many = Many::sessions(250);
+    let alone = ManySessions::sessions(1).down(0, 10_240);
+    let mut many = ManySessions::sessions(250);
     let among = many.down(125, 10_240);
     assert!(
         among < alone + 0.1,
@@ -147,7 +147,7 @@ fn a_message_costs_the_same_among_thousands_of_sessions() {
 
 #[test]
 fn memory_goes_back_when_records_do() {
-    let mut hub = Many::sessions(1);
+    let mut hub = ManySessions::sessions(1);
     hub.down(0, 2560);
     let before = held();
     let payload = Payload::text("x".repeat(200));

@@ -250,8 +250,8 @@ fn what_is_registered_for_a_sandbox_is_found_inside_and_leaves_nothing() {
     let before = machine.tree();
     let ids = ["install", "--extension", ID, "--extension", ADD_ON];
 
-    let told = machine.longwire(&ids);
-    assert!(told.contains("runs inside Flatpak"), "{told}");
+    let printed = machine.longwire(&ids);
+    assert!(printed.contains("runs inside Flatpak"), "{printed}");
     for browser in browsers() {
         assert_eq!(machine.start(&browser), Some(UNREGISTERED), "{}", browser.app);
     }

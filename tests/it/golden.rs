@@ -63,16 +63,16 @@ fn restored(name: &str, same_boot: bool) -> Value {
             .restore(harness.now, journal.id.clone(), &journal.records, journal.damage)
             .expect("it can be used");
     }
-    let mut told = serde_json::Map::new();
+    let mut received = serde_json::Map::new();
     for (port, client) in [(PORT, "main"), (PortId(2), "popup")] {
         let caller = Caller::Extension {
             origin: ORIGIN.into(),
         };
         harness.give(Input::PortOpened(port, caller));
-        harness.says(port, json!({"type": "hello", "protocol": 1, "client": client}));
-        let welcome = harness.hears(port);
+        harness.send(port, json!({"type": "hello", "protocol": 1, "client": client}));
+        let welcome = harness.receive(port);
         for session in welcome["sessions"].as_array().unwrap() {
-            harness.says(
+            harness.send(
                 port,
                 json!({"type": "open", "id": "o", "session": session["session"]}),
             );
@@ -80,7 +80,7 @@ fn restored(name: &str, same_boot: bool) -> Value {
         let frames: Vec<Value> = std::iter::from_fn(|| harness.delivered.pop_front())
             .map(|(_, frame)| frame)
             .collect();
-        told.insert(
+        received.insert(
             client.to_owned(),
             json!({"sessions": welcome["sessions"], "told": frames}),
         );
@@ -90,8 +90,8 @@ fn restored(name: &str, same_boot: bool) -> Value {
     let frames: Vec<Value> = std::iter::from_fn(|| harness.delivered.pop_front())
         .map(|(_, frame)| frame)
         .collect();
-    told.insert("an hour later".to_owned(), frames.into());
-    Value::Object(told)
+    received.insert("an hour later".to_owned(), frames.into());
+    Value::Object(received)
 }
 
 fn names() -> Vec<String> {
@@ -111,8 +111,8 @@ fn journals_of_version_1_mean_what_they_meant() {
     assert_eq!(names().len(), 8);
     for name in names() {
         for (boot, same) in [("same boot", true), ("another boot", false)] {
-            let told = restored(&name, same);
-            assert_eq!(told, expected[&name][boot], "{name}, {boot}: {told}");
+            let received = restored(&name, same);
+            assert_eq!(received, expected[&name][boot], "{name}, {boot}: {received}");
         }
     }
 }
@@ -143,9 +143,9 @@ fn what_waited_is_written_in_its_order_and_answered() {
         origin: ORIGIN.into(),
     };
     harness.give(Input::PortOpened(PORT, caller));
-    harness.says(PORT, json!({"type": "hello", "protocol": 1}));
+    harness.send(PORT, json!({"type": "hello", "protocol": 1}));
     harness.asked.clear();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"out","url":"ws://127.0.0.1:1"}),
     );

@@ -64,8 +64,8 @@ impl Harness {
                 origin: "chrome-extension://a/".into(),
             },
         ));
-        self.says(port, json!({"type": "hello", "protocol": 1, "client": client}));
-        assert_eq!(self.hears(port)["type"], "welcome");
+        self.send(port, json!({"type": "hello", "protocol": 1, "client": client}));
+        assert_eq!(self.receive(port)["type"], "welcome");
     }
 
     pub(crate) fn give(&mut self, input: Input) {
@@ -113,7 +113,7 @@ impl Harness {
         panic!("a deadline lies in the past: {due:?}");
     }
 
-    pub(crate) fn says(&mut self, port: PortId, frame: Value) {
+    pub(crate) fn send(&mut self, port: PortId, frame: Value) {
         let frame = ClientFrame::parse(frame.to_string().as_bytes())
             .expect("a good frame")
             .expect("known");
@@ -122,7 +122,7 @@ impl Harness {
 
     /// The next thing this port gets.
     #[track_caller]
-    pub(crate) fn hears(&mut self, port: PortId) -> Value {
+    pub(crate) fn receive(&mut self, port: PortId) -> Value {
         let index = self
             .delivered
             .iter()
@@ -132,10 +132,10 @@ impl Harness {
     }
 
     /// Everything this port got up to now, as its types.
-    pub(crate) fn hears_types(&mut self, port: PortId) -> Vec<String> {
+    pub(crate) fn receive_types(&mut self, port: PortId) -> Vec<String> {
         let mut types = Vec::new();
         while self.delivered.iter().any(|(to, _)| *to == port) {
-            types.push(self.hears(port)["type"].as_str().unwrap().to_owned());
+            types.push(self.receive(port)["type"].as_str().unwrap().to_owned());
         }
         types
     }
@@ -174,11 +174,11 @@ impl Harness {
 
     /// Opens a session and its link.
     pub(crate) fn opens(&mut self, options: Value) -> DialId {
-        self.says(
+        self.send(
             PORT,
             json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}),
         );
-        assert_eq!(self.hears(PORT)["type"], "opened");
+        assert_eq!(self.receive(PORT)["type"], "opened");
         let dial = self.dials();
         self.give(Input::Link(
             dial,
@@ -187,7 +187,7 @@ impl Harness {
                 extensions: None,
             },
         ));
-        self.hears_types(PORT);
+        self.receive_types(PORT);
         dial
     }
 

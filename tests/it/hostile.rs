@@ -5,7 +5,7 @@ use std::io::Write as _;
 use longwire::wire::frame::framed;
 use serde_json::{Value, json};
 
-use crate::support::broker::Wire;
+use crate::support::broker::RawPort;
 use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
 use crate::support::{SOON, eventually, kilobytes};
@@ -36,38 +36,38 @@ fn garbage_on_the_local_socket_harms_nobody() {
             &framed(br#"{"longwire":1,"kind":"host","pid":1,"version":"1"}"#),
             &stop,
         ] {
-            let mut wire = Wire::call(scratch);
+            let mut wire = RawPort::call(scratch);
             wire.send_bytes(garbage);
-            let told = wire.next().expect("it is told what is wrong");
-            assert_eq!(told["code"], "bad-frame", "{told}");
+            let received = wire.next().expect("it is told what is wrong");
+            assert_eq!(received["code"], "bad-frame", "{received}");
             assert_eq!(wire.next(), Some(Value::Null), "and told to end");
             assert_eq!(wire.next(), None);
         }
-        drop(Wire::call(scratch));
+        drop(RawPort::call(scratch));
     });
 }
 
 #[test]
 fn a_process_that_connects_without_end_keeps_nobody_out() {
     with_witness(|scratch| {
-        let mut silent: Vec<Wire> = (0..400).map(|_| Wire::call(scratch)).collect();
-        let mut newcomer = HostProcess::chromium(scratch);
-        newcomer.hello();
-        newcomer.ping("let in");
-        let closed = silent.iter_mut().filter_map(Wire::try_end).count();
+        let mut silent: Vec<RawPort> = (0..400).map(|_| RawPort::call(scratch)).collect();
+        let mut new_connection = HostProcess::chromium(scratch);
+        new_connection.hello();
+        new_connection.ping("let in");
+        let closed = silent.iter_mut().filter_map(RawPort::try_end).count();
         assert!(closed > 350, "only some of {closed} may wait");
         // Those that say who they are become ports, and of these one process may have some as well.
         drop(silent);
-        let mut ports: Vec<Wire> = Vec::new();
+        let mut ports: Vec<RawPort> = Vec::new();
         let refused = (0..200).find_map(|_| {
-            let mut port = Wire::admin(scratch);
+            let mut port = RawPort::admin(scratch);
             port.send(&json!({"type": "status", "id": "1"}));
             let answer = port.next().expect("an answer");
             ports.push(port);
             (answer["code"] == "rate-limited").then_some(answer)
         });
         assert!(refused.is_some() && ports.len() > 4, "{}", ports.len());
-        newcomer.ping("still let in");
+        new_connection.ping("still let in");
     });
 }
 
@@ -199,7 +199,7 @@ fn a_port_that_asks_for_far_more_than_it_takes_is_dropped() {
 fn a_torn_connection_in_the_middle_of_a_large_frame_leaves_nothing_behind() {
     with_witness(|scratch| {
         for _ in 0..10 {
-            let mut wire = Wire::call(scratch);
+            let mut wire = RawPort::call(scratch);
             wire.send(&json!({"longwire": 1, "kind": "host", "origin": "a@b", "pid": 1, "version": "1"}));
             wire.send_bytes(&(60u32 << 20).to_ne_bytes());
             wire.send_bytes(&vec![b'x'; 4 << 20]);

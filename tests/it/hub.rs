@@ -12,8 +12,8 @@ use crate::harness::{Harness, PORT};
 fn nothing_is_answered_before_hello() {
     let mut harness = Harness::new();
     harness.give(Input::PortOpened(PORT, Caller::Extension { origin: "x".into() }));
-    harness.says(PORT, json!({"type": "ping", "id": "1"}));
-    let error = harness.hears(PORT);
+    harness.send(PORT, json!({"type": "ping", "id": "1"}));
+    let error = harness.receive(PORT);
     assert_eq!(
         (&error["code"], &error["id"]),
         (&json!("hello-required"), &json!("1"))
@@ -25,15 +25,15 @@ fn a_message_arrives_is_acknowledged_and_forgotten() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     harness.server_says(dial, &["one", "two"]);
-    let one = harness.hears(PORT);
+    let one = harness.receive(PORT);
     assert_eq!((&one["type"], &one["text"]), (&json!("message"), &json!("one")));
-    let seq = harness.hears(PORT)["seq"].as_u64().unwrap();
-    harness.says(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
-    harness.says(PORT, json!({"type": "status", "id": "1"}));
-    assert_eq!(harness.hears(PORT)["total"]["queued"], 0);
-    harness.says(PORT, json!({"type": "ack", "session": "s", "seq": seq + 1}));
+    let seq = harness.receive(PORT)["seq"].as_u64().unwrap();
+    harness.send(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
+    harness.send(PORT, json!({"type": "status", "id": "1"}));
+    assert_eq!(harness.receive(PORT)["total"]["queued"], 0);
+    harness.send(PORT, json!({"type": "ack", "session": "s", "seq": seq + 1}));
     assert_eq!(
-        harness.hears(PORT)["code"],
+        harness.receive(PORT)["code"],
         "bad-frame",
         "what was never delivered cannot be acknowledged"
     );
@@ -44,22 +44,22 @@ fn a_new_port_gets_what_was_not_acknowledged_and_the_old_one_is_fenced() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     harness.server_says(dial, &["one", "two", "three"]);
-    let first = harness.hears(PORT)["seq"].as_u64().unwrap();
-    harness.says(PORT, json!({"type": "ack", "session": "s", "seq": first}));
+    let first = harness.receive(PORT)["seq"].as_u64().unwrap();
+    harness.send(PORT, json!({"type": "ack", "session": "s", "seq": first}));
     let new = PortId(2);
     harness.comes(new, "main");
-    harness.says(new, json!({"type": "open", "id": "o2", "session": "s"}));
-    harness.hears_types(PORT);
-    let opened = harness.hears(new);
+    harness.send(new, json!({"type": "open", "id": "o2", "session": "s"}));
+    harness.receive_types(PORT);
+    let opened = harness.receive(new);
     assert_eq!(
         (&opened["resume"], &opened["seq"], &opened["created"]),
         (&json!("exact"), &json!(first), &json!(false))
     );
-    let two = harness.hears(new);
+    let two = harness.receive(new);
     assert_eq!((&two["text"], &two["redelivered"]), (&json!("two"), &json!(true)));
-    assert_eq!(harness.hears_types(new), ["message", "live"]);
-    harness.says(PORT, json!({"type": "ack", "session": "s", "seq": first + 2}));
-    assert_eq!(harness.hears(PORT)["code"], "not-attached");
+    assert_eq!(harness.receive_types(new), ["message", "live"]);
+    harness.send(PORT, json!({"type": "ack", "session": "s", "seq": first + 2}));
+    assert_eq!(harness.receive(PORT)["code"], "not-attached");
 }
 
 #[test]
@@ -71,8 +71,8 @@ fn overflow_while_away_is_one_gap_with_an_exact_count() {
         harness.server_says(dial, &[&number.to_string()]);
     }
     harness.comes(PORT, "main");
-    harness.says(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
-    assert_eq!(harness.hears(PORT)["resume"], "gap");
+    harness.send(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
+    assert_eq!(harness.receive(PORT)["resume"], "gap");
     let types = harness
         .delivered
         .iter()
@@ -98,22 +98,22 @@ fn overflow_while_away_is_one_gap_with_an_exact_count() {
 fn a_message_is_sent_once_a_pong_proves_it() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "send", "session": "s", "id": "m1", "text": "hi", "receipt": true}),
     );
-    assert_eq!(harness.hears(PORT)["type"], "accepted");
+    assert_eq!(harness.receive(PORT)["type"], "accepted");
     assert_eq!(harness.transmits(), "hi");
     let token = harness.pings();
     harness.give(Input::Link(dial, LinkEvent::Written(1)));
     assert!(harness.delivered.is_empty());
     harness.give(Input::Link(dial, LinkEvent::Pong(token)));
-    assert_eq!(harness.hears(PORT)["outcome"], "sent");
-    harness.says(
+    assert_eq!(harness.receive(PORT)["outcome"], "sent");
+    harness.send(
         PORT,
         json!({"type": "send", "session": "s", "id": "m1", "text": "hi"}),
     );
-    let again = harness.hears(PORT);
+    let again = harness.receive(PORT);
     assert_eq!(
         (&again["duplicate"], &again["outcome"]),
         (&json!(true), &json!("sent"))
@@ -125,7 +125,7 @@ fn a_message_is_sent_once_a_pong_proves_it() {
 fn a_lost_link_leaves_unknown_outcomes_and_comes_back() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "send", "session": "s", "id": "m1", "text": "hi"}),
     );
@@ -138,12 +138,12 @@ fn a_lost_link_leaves_unknown_outcomes_and_comes_back() {
             ..LinkEnd::default()
         },
     );
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "send", "session": "s", "id": "m2", "text": "later"}),
     );
     assert_eq!(
-        harness.hears_types(PORT),
+        harness.receive_types(PORT),
         ["accepted", "state", "outcome", "accepted"]
     );
     harness.passes(Duration::from_secs(1));
@@ -156,8 +156,8 @@ fn a_lost_link_leaves_unknown_outcomes_and_comes_back() {
             extensions: None,
         },
     ));
-    assert_eq!(harness.hears(PORT)["state"], "connecting");
-    assert_eq!(harness.hears(PORT)["continuity"], "unknown");
+    assert_eq!(harness.receive(PORT)["state"], "connecting");
+    assert_eq!(harness.receive(PORT)["continuity"], "unknown");
     assert_eq!(harness.transmits(), "later");
     assert!(harness.delivered.is_empty(), "{:?}", harness.delivered);
 }
@@ -168,14 +168,14 @@ fn a_request_is_answered_once_and_its_answer_outlives_the_worker() {
     let dial = harness.opens(json!({}));
     let request =
         json!({"type": "request", "session": "s", "id": "r", "json": {"id": 7}, "match": {"jsonrpc": true}});
-    harness.says(PORT, request);
+    harness.send(PORT, request);
     harness.give(Input::PortClosed(PORT));
     harness.delivered.clear();
     harness.server_says(dial, &[r#"{"id":7,"result":1}"#, r#"{"id":7,"result":2}"#]);
     harness.passes(Duration::from_secs(60));
     harness.comes(PORT, "main");
-    harness.says(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
-    harness.hears(PORT);
+    harness.send(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
+    harness.receive(PORT);
     let all: Vec<Value> = harness.delivered.drain(..).map(|(_, frame)| frame).collect();
     let responses: Vec<&Value> = all.iter().filter(|frame| frame["type"] == "response").collect();
     assert_eq!(responses.len(), 1, "{all:?}");
@@ -186,17 +186,17 @@ fn a_request_is_answered_once_and_its_answer_outlives_the_worker() {
 #[test]
 fn refused_twice_with_fresh_credentials_is_the_end() {
     let mut harness = Harness::with_client();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":{"auth":"provider"}}),
     );
     for round in 1..=2 {
-        let asked = std::iter::from_fn(|| Some(harness.hears(PORT)))
+        let asked = std::iter::from_fn(|| Some(harness.receive(PORT)))
             .find(|frame| frame["type"] == "auth-needed")
             .unwrap();
         assert!(harness.asked.is_empty(), "no dialling without credentials");
         let headers = json!({"Authorization": format!("Bearer {round}")});
-        harness.says(
+        harness.send(
             PORT,
             json!({"type":"authorize","session":"s","nonce":asked["nonce"],"headers":headers}),
         );
@@ -232,10 +232,10 @@ fn one_origin_cannot_name_the_sessions_of_another() {
             origin: "chrome-extension://b/".into(),
         },
     ));
-    harness.says(other, json!({"type": "hello", "protocol": 1}));
-    assert_eq!(harness.hears(other)["sessions"], json!([]));
-    harness.says(other, json!({"type": "close", "session": "s", "id": "1"}));
-    assert_eq!(harness.hears(other)["code"], "no-session");
+    harness.send(other, json!({"type": "hello", "protocol": 1}));
+    assert_eq!(harness.receive(other)["sessions"], json!([]));
+    harness.send(other, json!({"type": "close", "session": "s", "id": "1"}));
+    assert_eq!(harness.receive(other)["code"], "no-session");
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_silent_server_is_given_up_and_a_paused_log_is_not_judged() {
     harness.pings();
     harness.passes(Duration::from_secs(10));
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
-    let state = harness.hears(PORT);
+    let state = harness.receive(PORT);
     assert_eq!(
         (&state["state"], &state["error"]["code"]),
         (&json!("waiting"), &json!("heartbeat"))
@@ -258,21 +258,21 @@ fn a_client_that_went_behind_its_own_acknowledgement_gets_that_gap_until_it_ackn
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     harness.server_says(dial, &["one", "two"]);
-    harness.hears(PORT);
-    let seq = harness.hears(PORT)["seq"].as_u64().unwrap();
-    harness.says(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
-    harness.says(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
-    let epoch = harness.hears(PORT)["epoch"].clone();
-    harness.hears_types(PORT);
+    harness.receive(PORT);
+    let seq = harness.receive(PORT)["seq"].as_u64().unwrap();
+    harness.send(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
+    harness.send(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
+    let epoch = harness.receive(PORT)["epoch"].clone();
+    harness.receive_types(PORT);
     let resume = json!({"epoch": epoch, "seq": 1});
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "open", "id": "o3", "session": "s", "resume": resume}),
     );
-    harness.hears_types(PORT);
-    harness.says(PORT, json!({"type": "open", "id": "o4", "session": "s"}));
-    assert_eq!(harness.hears(PORT)["resume"], "gap");
-    let gap = harness.hears(PORT);
+    harness.receive_types(PORT);
+    harness.send(PORT, json!({"type": "open", "id": "o4", "session": "s"}));
+    assert_eq!(harness.receive(PORT)["resume"], "gap");
+    let gap = harness.receive(PORT);
     assert_eq!(
         (&gap["from"], &gap["to"], &gap["reason"]),
         (&json!(2), &json!(seq), &json!("acknowledged"))
@@ -284,17 +284,17 @@ fn a_volatile_message_needs_no_room_where_nothing_can_be_sent() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({"outbox": {"messages": 1}}));
     harness.link_ends(dial, LinkEnd::default());
-    harness.hears_types(PORT);
-    harness.says(PORT, json!({"type":"send","session":"s","id":"waits","text":"1"}));
-    harness.says(PORT, json!({"type":"send","session":"s","id":"full","text":"2"}));
-    harness.says(
+    harness.receive_types(PORT);
+    harness.send(PORT, json!({"type":"send","session":"s","id":"waits","text":"1"}));
+    harness.send(PORT, json!({"type":"send","session":"s","id":"full","text":"2"}));
+    harness.send(
         PORT,
         json!({"type":"send","session":"s","id":"now or never","text":"3","volatile":true}),
     );
-    assert_eq!(harness.hears(PORT)["type"], "accepted");
-    assert_eq!(harness.hears(PORT)["code"], "outbox-full");
-    assert_eq!(harness.hears(PORT)["type"], "accepted");
-    assert_eq!(harness.hears(PORT)["outcome"], "dropped");
+    assert_eq!(harness.receive(PORT)["type"], "accepted");
+    assert_eq!(harness.receive(PORT)["code"], "outbox-full");
+    assert_eq!(harness.receive(PORT)["type"], "accepted");
+    assert_eq!(harness.receive(PORT)["outcome"], "dropped");
 }
 
 #[test]
@@ -309,31 +309,31 @@ fn a_server_that_asks_for_eternity_is_waited_for_and_harms_nobody() {
             ..LinkEnd::default()
         },
     );
-    let state = harness.hears(PORT);
+    let state = harness.receive(PORT);
     assert_eq!(state["state"], "waiting");
     assert!(state["retryIn"].as_u64().unwrap() < 1 << 53, "{state}");
-    harness.says(PORT, json!({"type":"ping","id":"p"}));
-    assert_eq!(harness.hears(PORT)["type"], "pong");
+    harness.send(PORT, json!({"type":"ping","id":"p"}));
+    assert_eq!(harness.receive(PORT)["type"], "pong");
 }
 
 #[test]
 fn answers_that_nobody_takes_do_not_fill_the_memory() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"window","session":"s","messages":0,"bytes":0}),
     );
     let long = "x".repeat(9 << 20);
     for id in [1, 2] {
-        harness.says(
+        harness.send(
             PORT,
             json!({"type":"request","session":"s","id":id.to_string(),"json":{"id":id},"match":{"out":"/id","in":"/id"}}),
         );
         harness.server_says(dial, &[&json!({"id": id, "long": long}).to_string()]);
     }
     harness.delivered.clear();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"window","session":"s","messages":10,"bytes":100_000_000}),
     );
@@ -352,12 +352,14 @@ fn pauses(harness: &mut Harness, number: usize) -> u64 {
     let dial = harness.opens(options);
     let away = PortId(2);
     harness.comes(away, "away");
-    harness.says(away, json!({"type": "open", "id": "o", "session": "s"}));
+    harness.send(away, json!({"type": "open", "id": "o", "session": "s"}));
     harness.give(Input::PortClosed(away));
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     harness.server_says(dial, &vec!["x"; number]);
     assert!(matches!(harness.asked.pop_front(), Some(Output::Pause(_))));
-    let seqs: Vec<_> = (0..number).map(|_| harness.hears(PORT)["seq"].clone()).collect();
+    let seqs: Vec<_> = (0..number)
+        .map(|_| harness.receive(PORT)["seq"].clone())
+        .collect();
     seqs.last().and_then(Value::as_u64).unwrap()
 }
 
@@ -365,7 +367,7 @@ fn pauses(harness: &mut Harness, number: usize) -> u64 {
 fn a_client_that_is_away_does_not_keep_the_socket_from_being_read() {
     let mut harness = Harness::with_client();
     let last = pauses(&mut harness, 4);
-    harness.says(PORT, json!({"type": "ack", "session": "s", "seq": last}));
+    harness.send(PORT, json!({"type": "ack", "session": "s", "seq": last}));
     assert!(
         matches!(harness.asked.pop_front(), Some(Output::Resume(_))),
         "who is here has finished with all of it"
@@ -378,9 +380,9 @@ fn who_leaves_a_full_log_does_not_keep_others_waiting() {
     pauses(&mut harness, 4);
     let quick = PortId(3);
     harness.comes(quick, "quick");
-    harness.says(quick, json!({"type": "open", "id": "o", "session": "s"}));
+    harness.send(quick, json!({"type": "open", "id": "o", "session": "s"}));
     assert!(harness.asked.is_empty(), "the slow one is still here");
-    harness.says(PORT, json!({"type": "detach", "session": "s"}));
+    harness.send(PORT, json!({"type": "detach", "session": "s"}));
     assert!(matches!(harness.asked.pop_front(), Some(Output::Resume(_))));
 }
 
@@ -390,13 +392,13 @@ fn a_link_that_is_not_read_is_not_judged_by_other_options_either_and_is_read_if_
     pauses(&mut harness, 4);
     let open =
         |options| json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options});
-    harness.says(
+    harness.send(
         PORT,
         open(json!({"queue": {"messages": 5, "overflow": "pause"}, "heartbeat": {"interval": 10_000}})),
     );
     harness.passes(Duration::from_secs(600));
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
-    harness.says(PORT, open(json!({"queue": {"messages": 8, "overflow": "pause"}})));
+    harness.send(PORT, open(json!({"queue": {"messages": 8, "overflow": "pause"}})));
     assert!(matches!(harness.asked.pop_front(), Some(Output::Resume(_))));
 }
 
@@ -405,21 +407,21 @@ fn a_heartbeat_that_is_turned_off_ends_at_once_and_so_does_the_wait_for_its_proo
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     for id in ["pinged", "not yet pinged"] {
-        harness.says(
+        harness.send(
             PORT,
             json!({"type":"send","session":"s","id":id,"text":"x","receipt":true}),
         );
     }
     harness.give(Input::Link(dial, LinkEvent::Written(2)));
     harness.asked.clear();
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     let options = json!({"heartbeat": false});
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o2","session":"s","url":"ws://127.0.0.1:1","options":options}),
     );
-    let told = std::iter::from_fn(|| harness.delivered.pop_front()).map(|(_, frame)| frame);
-    let outcomes: Vec<_> = told
+    let received = std::iter::from_fn(|| harness.delivered.pop_front()).map(|(_, frame)| frame);
+    let outcomes: Vec<_> = received
         .filter(|frame| frame["type"] == "outcome" && frame["redelivered"] != true)
         .collect();
     assert_eq!(outcomes.len(), 2, "{outcomes:?}");
@@ -432,9 +434,9 @@ fn status_reports_the_last_failure_the_next_dial_and_the_oldest_record() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     let status = |harness: &mut Harness| {
-        harness.hears_types(PORT);
-        harness.says(PORT, json!({"type": "status", "id": "1"}));
-        harness.hears(PORT)["sessions"][0].clone()
+        harness.receive_types(PORT);
+        harness.send(PORT, json!({"type": "status", "id": "1"}));
+        harness.receive(PORT)["sessions"][0].clone()
     };
     harness.server_says(dial, &["one"]);
     harness.passes(Duration::from_millis(1200));
@@ -452,7 +454,7 @@ fn status_reports_the_last_failure_the_next_dial_and_the_oldest_record() {
     assert_eq!(down["error"]["retry"], "later");
     assert!(down["retryIn"].is_u64(), "{down}");
     let last = down["oldest"].as_u64().unwrap();
-    harness.says(PORT, json!({"type": "ack", "session": "s", "seq": 3}));
+    harness.send(PORT, json!({"type": "ack", "session": "s", "seq": 3}));
     let later = status(&mut harness);
     assert!(later["oldest"].as_u64().is_none_or(|age| age < last), "{later}");
 }
@@ -476,9 +478,9 @@ fn a_watcher_that_does_not_keep_up_gets_the_number_of_missed_records() {
         both: true,
     };
     harness.give(Input::Watch(terminal, watch));
-    assert_eq!(harness.hears_types(terminal), ["ok"]);
-    harness.says(PORT, json!({"type": "send", "session": "s", "text": "out"}));
-    let outgoing = harness.hears(terminal);
+    assert_eq!(harness.receive_types(terminal), ["ok"]);
+    harness.send(PORT, json!({"type": "send", "session": "s", "text": "out"}));
+    let outgoing = harness.receive(terminal);
     assert_eq!(
         (&outgoing["type"], &outgoing["text"]),
         (&json!("outgoing"), &json!("out"))
@@ -487,8 +489,8 @@ fn a_watcher_that_does_not_keep_up_gets_the_number_of_missed_records() {
     let large = "x".repeat(1 << 20);
     let mut frames = Vec::new();
     for _ in 0..40 {
-        let said = LinkEvent::Messages(vec![Incoming::Message(Payload::Text(large.clone().into()))]);
-        harness.hub.handle(harness.now, Input::Link(dial, said));
+        let content = LinkEvent::Messages(vec![Incoming::Message(Payload::Text(large.clone().into()))]);
+        harness.hub.handle(harness.now, Input::Link(dial, content));
         while let Some(output) = harness.hub.poll() {
             if let Output::Deliver { port, frame, cost } = output
                 && port == terminal
@@ -503,10 +505,10 @@ fn a_watcher_that_does_not_keep_up_gets_the_number_of_missed_records() {
         harness.give(Input::Written(terminal, cost));
     }
     harness.server_says(dial, &["last"]);
-    let missed = harness.hears(terminal);
+    let missed = harness.receive(terminal);
     assert_eq!(
         (&missed["type"], &missed["count"]),
         (&json!("missed"), &json!(40 - shown))
     );
-    assert_eq!(harness.hears(terminal)["text"], "last");
+    assert_eq!(harness.receive(terminal)["text"], "last");
 }

@@ -33,7 +33,7 @@ fn writes_until_it_dies() {
         return;
     };
     let dir = Path::new(&dir);
-    let mut told = OpenOptions::new()
+    let mut reported_file = OpenOptions::new()
         .append(true)
         .create(true)
         .open(dir.join("told"))
@@ -74,7 +74,7 @@ fn writes_until_it_dies() {
             };
             journals.flush(&id(), Some(&[snapshot])).unwrap();
         }
-        told.write_all(&seq.to_le_bytes()).unwrap();
+        reported_file.write_all(&seq.to_le_bytes()).unwrap();
     }
 }
 
@@ -103,23 +103,26 @@ fn reported(dir: &Path) -> u64 {
 
 /// Everything confirmed and not trimmed is there, once, in order, unchanged; and the state is as new as what was confirmed.
 fn check(dir: &Path, what: &str) -> u64 {
-    let told = reported(dir);
+    let reported_seq = reported(dir);
     let (_journals, recovered) = Journals::open(&dir.join("journal"), Quota::default()).unwrap();
     let Some(recovered) = recovered.into_iter().next() else {
-        assert_eq!(told, 0, "{what}: nothing recovered");
+        assert_eq!(reported_seq, 0, "{what}: nothing recovered");
         return 0;
     };
     assert_ne!(recovered.damage, Some(Damage::Corrupt), "{what}");
     let log: Vec<_> = recovered.records.iter().filter(|record| record.seq > 0).collect();
     let last = log.last().map_or(0, |record| record.seq);
-    assert!(last >= told, "{what}: told {told}, recovered up to {last}");
+    assert!(
+        last >= reported_seq,
+        "{what}: reported {reported_seq}, recovered up to {last}"
+    );
     for pair in log.windows(2) {
         assert_eq!(pair[0].seq + 1, pair[1].seq, "{what}: a hole or a repetition");
     }
     if let Some(first) = log.first() {
         assert!(
             // It may have been killed after the next flush and before it reported it.
-            first.seq <= (told + 1).saturating_sub(WANTED) + 1,
+            first.seq <= (reported_seq + 1).saturating_sub(WANTED) + 1,
             "{what}: {} was still wanted",
             first.seq - 1
         );
@@ -137,8 +140,11 @@ fn check(dir: &Path, what: &str) -> u64 {
         .rev()
         .find(|record| record.kind == 2)
         .map_or(0, |record| u64::from_le_bytes((*record.data).try_into().unwrap()));
-    assert!(state >= told, "{what}: state of {state}, told {told}");
-    told
+    assert!(
+        state >= reported_seq,
+        "{what}: state of {state}, reported {reported_seq}"
+    );
+    reported_seq
 }
 
 #[cfg(any(debug_assertions, feature = "crash-points"))]

@@ -12,7 +12,7 @@ use crate::harness::{Harness, PORT};
 const SIZE: usize = 1 << 20;
 
 /// Bytes that the hub may take for a large content, and may scan of it.
-const LITTLE: usize = 64 << 10;
+const SMALL_CHUNK: usize = 64 << 10;
 
 /// Values without end, as JSON.
 fn values() -> String {
@@ -30,9 +30,9 @@ fn bytes(dial: DialId, bytes: Bytes) -> Input {
 }
 
 #[track_caller]
-fn is_little((taken, scanned): (usize, usize)) {
-    assert!(taken < LITTLE, "the hub takes {taken} bytes");
-    assert!(scanned < LITTLE, "the hub scans {scanned} bytes");
+fn is_small((taken, scanned): (usize, usize)) {
+    assert!(taken < SMALL_CHUNK, "the hub takes {taken} bytes");
+    assert!(scanned < SMALL_CHUNK, "the hub scans {scanned} bytes");
 }
 
 /// A session of this protocol that dials.
@@ -42,7 +42,7 @@ fn dialling(protocol: &str, options: Value) -> (Harness, DialId) {
     for (name, value) in options.as_object().unwrap() {
         all[name] = value.clone();
     }
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "open", "id": "o", "session": "s", "url": "http://127.0.0.1:1", "options": all}),
     );
@@ -56,7 +56,7 @@ fn socketio(options: Value) -> (Harness, DialId) {
     let greeting = r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
     harness.server_says(dial, &[greeting, r#"40{"sid":"x"}"#]);
     harness.asked.clear();
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     (harness, dial)
 }
 
@@ -70,7 +70,7 @@ fn stream(options: Value) -> (Harness, DialId) {
     };
     harness.give(Input::Link(dial, LinkEvent::Answered(answer.into())));
     harness.asked.clear();
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     (harness, dial)
 }
 
@@ -82,7 +82,7 @@ fn chunk(dial: DialId, text: &str) -> Input {
 fn delivered(harness: &mut Harness) -> Vec<String> {
     let mut delivered = Vec::new();
     while harness.delivered.iter().any(|(to, _)| *to == PORT) {
-        let frame = harness.hears(PORT);
+        let frame = harness.receive(PORT);
         let content = ["text", "json", "args"].iter().find_map(|form| frame.get(form));
         let content = content.map(|content| {
             content
@@ -100,7 +100,7 @@ fn an_event_of_socketio_and_what_the_guard_asks_of_it() {
     let guard = json!({"guard": {"receive": [{"when": {"/0/id": 7}, "do": "deny"}]}});
     let (mut harness, dial) = socketio(guard);
     let event = |id: u32| format!(r#"42["e",{{"id":{id},"\u007a":[{}]}}]"#, values());
-    is_little(harness.gives_large(messages(dial, &[&event(7), &event(8)]), |_| {}));
+    is_small(harness.gives_large(messages(dial, &[&event(7), &event(8)]), |_| {}));
     let delivered = delivered(&mut harness);
     assert_eq!(delivered.last().unwrap(), r#"message [{"id":8,"z""#);
     assert_eq!(
@@ -123,20 +123,20 @@ fn an_event_of_socketio_whose_attachments_come_later() {
     let first = bytes(dial, Bytes::from(vec![0; SIZE]));
     assert!(harness.hub.unread(&first).is_empty(), "the event is not whole");
     harness.give(first);
-    is_little(harness.gives_large(bytes(dial, Bytes::from(vec![255; SIZE])), |_| {}));
+    is_small(harness.gives_large(bytes(dial, Bytes::from(vec![255; SIZE])), |_| {}));
     assert_eq!(delivered(&mut harness), [r#"message [{"$base64":"#]);
 }
 
 #[test]
 fn an_acknowledgement_of_socketio() {
     let (mut harness, dial) = socketio(json!({}));
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "request", "session": "s", "id": "r", "event": "e", "args": [], "match": {"ack": true}}),
     );
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     let answer = format!("431[{}]", values());
-    is_little(harness.gives_large(messages(dial, &[&answer]), |_| {}));
+    is_small(harness.gives_large(messages(dial, &[&answer]), |_| {}));
     assert_eq!(delivered(&mut harness), ["response [1,1,1,1,1,1"]);
 }
 
@@ -148,7 +148,7 @@ fn packets_that_are_no_events_are_refused_without_reading_them() {
         assert!(harness.hub.unread(&input).is_empty());
         let before = longwire::wire::json::scanned();
         let taken = crate::counting::peak(|| harness.hub.handle(harness.now, input));
-        is_little((taken, longwire::wire::json::scanned() - before));
+        is_small((taken, longwire::wire::json::scanned() - before));
     }
 }
 
@@ -168,8 +168,8 @@ fn events_of_a_stream_and_what_comes_behind_them() {
         harness.give(chunk(dial, begin));
         harness.give(chunk(dial, rest));
         assert!(delivered(&mut harness).is_empty(), "the event is not whole");
-        is_little(harness.gives_large(chunk(dial, "\n"), |_| {}));
-        is_little(harness.gives_large(chunk(dial, "\ndata: next\n\ndata: be"), |_| {}));
+        is_small(harness.gives_large(chunk(dial, "\n"), |_| {}));
+        is_small(harness.gives_large(chunk(dial, "\ndata: next\n\ndata: be"), |_| {}));
         harness.give(chunk(dial, "hind\n\n"));
         assert_eq!(
             delivered(&mut harness),
@@ -182,7 +182,7 @@ fn events_of_a_stream_and_what_comes_behind_them() {
 fn an_event_for_which_there_is_no_room_while_it_is_parsed_is_lost_alone() {
     let (mut harness, dial) = stream(json!({}));
     harness.give(chunk(dial, &format!("data: {}", values())));
-    is_little(harness.gives_large(chunk(dial, "\ndata: 2\n"), |harness| {
+    is_small(harness.gives_large(chunk(dial, "\ndata: 2\n"), |harness| {
         let rules = longwire::core::rules::Rules {
             memory: longwire::core::rules::MemoryRule { total: 1 },
             ..longwire::core::rules::Rules::default()
@@ -198,8 +198,8 @@ fn an_event_for_which_there_is_no_room_while_it_is_parsed_is_lost_alone() {
 fn what_is_asked_for_while_a_message_is_read_is_not_looked_for_in_it() {
     let (mut harness, dial) = socketio(json!({}));
     let event = format!(r#"42["e",{{"id":7,"a":[{}]}}]"#, values());
-    is_little(harness.gives_large(messages(dial, &[&event]), |harness| {
-        harness.says(
+    is_small(harness.gives_large(messages(dial, &[&event]), |harness| {
+        harness.send(
             PORT,
             json!({"type": "request", "session": "s", "id": "r", "event": "e", "args": [7], "match": {"out": "/0", "in": "/0/id"}}),
         );
@@ -232,12 +232,12 @@ fn an_answer_to_a_poll_and_large_items_in_it() {
         harness.asked.clear();
         let item = |id: u32| format!(r#"{{"id":{id},"values":[{}]}}"#, values());
         let body = format!(r#"{{"items":[{{"id":1}}, {} ,{}]}}"#, item(2), item(3));
-        is_little(harness.gives_large(answer(dial, 200, body), |_| {}));
+        is_small(harness.gives_large(answer(dial, 200, body), |_| {}));
         for _ in 0..5 {
             let before = longwire::wire::json::scanned();
             harness.passes(std::time::Duration::from_millis(1));
             let scanned = longwire::wire::json::scanned() - before;
-            assert!(scanned < LITTLE, "{scanned} bytes in a later turn");
+            assert!(scanned < SMALL_CHUNK, "{scanned} bytes in a later turn");
         }
         let delivered = delivered(&mut harness);
         let count = delivered
@@ -254,7 +254,7 @@ fn an_answer_to_a_poll_and_large_items_in_it() {
 
 #[test]
 fn an_answer_to_a_poll_that_is_no_json_or_a_single_message() {
-    for (options, body, told_last) in [
+    for (options, body, reported_last) in [
         (json!({"poll": {"items": "/items"}}), "x".repeat(SIZE), "state "),
         (json!({}), "é".repeat(SIZE), "message éééééééééééé"),
         (
@@ -269,8 +269,8 @@ fn an_answer_to_a_poll_that_is_no_json_or_a_single_message() {
         ),
     ] {
         let (mut harness, dial) = dialling("poll", options);
-        is_little(harness.gives_large(answer(dial, 200, body), |_| {}));
-        assert_eq!(delivered(&mut harness).last().unwrap(), told_last);
+        is_small(harness.gives_large(answer(dial, 200, body), |_| {}));
+        assert_eq!(delivered(&mut harness).last().unwrap(), reported_last);
     }
 }
 
@@ -291,19 +291,19 @@ fn a_refusal_is_reported_by_its_beginning_however_large_its_body_is() {
 #[test]
 fn a_part_of_a_large_message_for_a_client_that_wants_no_more() {
     let (mut harness, dial) = socketio(json!({"window": {"messages": 0, "bytes": 0}}));
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "subscribe", "session": "s", "id": "f", "key": "k",
                "filter": [{"do": "project", "keep": ["/0/id", "/0/none"]}]}),
     );
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     let event = |id: u32| format!(r#"42["e",{{"id":{id},"a":[{}]}}]"#, values());
-    is_little(harness.gives_large(messages(dial, &[&event(7), &event(8)]), |_| {}));
+    is_small(harness.gives_large(messages(dial, &[&event(7), &event(8)]), |_| {}));
     // What waits behind the window is not read with everything that comes.
     let before = longwire::wire::json::scanned();
     harness.server_says(dial, &[r#"42["e",1]"#]);
-    assert!(longwire::wire::json::scanned() - before < LITTLE);
-    harness.says(
+    assert!(longwire::wire::json::scanned() - before < SMALL_CHUNK);
+    harness.send(
         PORT,
         json!({"type": "window", "session": "s", "messages": 10, "bytes": 1000}),
     );
@@ -317,16 +317,16 @@ fn a_part_of_a_large_message_for_a_client_that_wants_no_more() {
 #[test]
 fn a_part_that_is_large_itself_comes_with_the_whole_message() {
     let (mut harness, dial) = socketio(json!({}));
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "subscribe", "session": "s", "id": "f", "key": "k",
                "filter": [{"do": "project", "keep": ["/0/values"]}]}),
     );
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     let event = format!(r#"42["e",{{"id":7,"values":[{},{}]}}]"#, values(), values());
     let (taken, scanned) = harness.gives_large(messages(dial, &[&event]), |_| {});
     assert!(
-        taken < 2 * SIZE && scanned < LITTLE,
+        taken < 2 * SIZE && scanned < SMALL_CHUNK,
         "{taken} bytes, {scanned} scanned"
     );
     assert_eq!(delivered(&mut harness), [r#"message [{"id":7,"va"#]);
@@ -335,17 +335,17 @@ fn a_part_that_is_large_itself_comes_with_the_whole_message() {
 #[test]
 fn a_large_value_that_conflates_is_not_read_and_replaces_nothing() {
     let (mut harness, dial) = socketio(json!({"window": {"messages": 0, "bytes": 0}}));
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "subscribe", "session": "s", "id": "f", "key": "k",
                "filter": [{"do": "conflate", "key": "/0"}]}),
     );
     let event = format!(r#"42["e",[{}]]"#, values());
-    is_little(harness.gives_large(
+    is_small(harness.gives_large(
         messages(dial, &[&event, &event, r#"42["e",1]"#, r#"42["e",1]"#]),
         |_| {},
     ));
-    harness.says(PORT, json!({"type": "status", "id": "status"}));
+    harness.send(PORT, json!({"type": "status", "id": "status"}));
     let status = harness.delivered.pop_back().unwrap().1;
     assert_eq!(status["sessions"][0]["queued"], 3, "{status}");
 }
@@ -357,14 +357,14 @@ fn many_terms_that_look_at_one_long_value_do_not_read_it() {
         .collect();
     let (mut harness, dial) = socketio(json!({}));
     for (key, lines) in lines.chunks(50).enumerate() {
-        harness.says(
+        harness.send(
             PORT,
             json!({"type": "subscribe", "session": "s", "id": "f", "key": key.to_string(), "filter": lines}),
         );
     }
-    assert!(!harness.hears_types(PORT).contains(&"error".to_owned()));
+    assert!(!harness.receive_types(PORT).contains(&"error".to_owned()));
     let value = vec!["1"; 100 << 10].join(",");
     let event = format!(r#"42["e",{{"v":[{value}],"a":[{}]}}]"#, values());
-    is_little(harness.gives_large(messages(dial, &[&event]), |_| {}));
+    is_small(harness.gives_large(messages(dial, &[&event]), |_| {}));
     assert_eq!(delivered(&mut harness), [r#"message [{"a":[1,1,1"#]);
 }

@@ -16,17 +16,17 @@ fn open(max_payload: usize) -> (Harness, DialId) {
     let mut harness = Harness::with_client();
     let url = "http://127.0.0.1:1/";
     let options = json!({"protocol":"socket.io","outbox":{"bytes":64 << 20}});
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":url,"options":options}),
     );
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     let dial = harness.dials();
     let greeting =
         json!({"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":max_payload});
     harness.server_says(dial, &[&format!("0{greeting}"), r#"40{"sid":"s"}"#]);
     assert_eq!(harness.transmits(), "40");
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     (harness, dial)
 }
 
@@ -52,7 +52,7 @@ fn opens_again(harness: &mut Harness) {
 }
 
 fn send(harness: &mut Harness, id: &str, args: Value) {
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"send","id":id,"session":"s","event":"e","args":args,"receipt":true}),
     );
@@ -79,7 +79,7 @@ fn packet(harness: &mut Harness) -> Payload {
 fn outcomes(harness: &mut Harness) -> Vec<(String, String)> {
     let mut outcomes = Vec::new();
     while harness.delivered.iter().any(|(port, _)| *port == PORT) {
-        let frame = harness.hears(PORT);
+        let frame = harness.receive(PORT);
         if frame["type"] == "outcome" {
             let text = |field: &str| frame[field].as_str().unwrap().to_owned();
             outcomes.push((text("id"), text("outcome")));
@@ -198,7 +198,7 @@ fn a_large_reply_waits_its_turn_and_is_refused_when_it_is_too_large() {
         .map(|(_, frame)| frame["seq"].as_u64().unwrap())
         .collect();
     let reply = |harness: &mut Harness, seq: u64, size: usize| {
-        harness.says(
+        harness.send(
             PORT,
             json!({"type":"reply","id":format!("r{seq}"),"session":"s","seq":seq,"args":["z".repeat(size)]}),
         );
@@ -209,9 +209,9 @@ fn a_large_reply_waits_its_turn_and_is_refused_when_it_is_too_large() {
     assert_eq!(harness.asked.len(), 1);
     encode(&mut harness);
     assert!(packet(&mut harness).as_str().unwrap().starts_with(r#"431["zzz"#));
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     encode(&mut harness);
-    let error = harness.hears(PORT);
+    let error = harness.receive(PORT);
     assert_eq!(
         (&error["type"], &error["code"]),
         (&json!("error"), &json!("too-large"))
@@ -232,7 +232,7 @@ fn messages_without_a_name_are_events_however_large() {
             .as_object_mut()
             .unwrap()
             .extend(payload.as_object().unwrap().clone());
-        harness.says(PORT, frame);
+        harness.send(PORT, frame);
         encode(&mut harness);
         let text = packet(&mut harness);
         let text = text.as_str().unwrap();
@@ -252,7 +252,7 @@ fn an_attachment_of_the_server_is_heard_while_a_large_event_is_encoded() {
     harness.server_says(dial, &[r#"451-["a",{"_placeholder":true,"num":0}]"#]);
     let attachment = Incoming::Message(Payload::Binary(vec![1, 2, 3].into()));
     harness.give(Input::Link(dial, LinkEvent::Messages(vec![attachment])));
-    let types = harness.hears_types(PORT);
+    let types = harness.receive_types(PORT);
     assert!(types.contains(&"message".to_owned()), "{types:?}");
     encode(&mut harness);
     assert!(packet(&mut harness).len() > LARGE);
@@ -269,7 +269,7 @@ fn arguments_that_are_arrays_stay_arrays() {
         send(&mut harness, &args.to_string(), args);
         assert_eq!(packet(&mut harness).as_str(), Some(packet_text));
     }
-    harness.says(PORT, json!({"type":"send","session":"s","json":[[1],2]}));
+    harness.send(PORT, json!({"type":"send","session":"s","json":[[1],2]}));
     assert_eq!(packet(&mut harness).as_str(), Some(r#"42["message",[[1],2]]"#));
 }
 
@@ -279,7 +279,7 @@ fn what_was_not_encoded_when_the_extension_redials_goes_on_the_next_connection()
     send(&mut harness, "1", json!(["x".repeat(LARGE)]));
     send(&mut harness, "2", json!([2]));
     harness.asked.clear();
-    harness.says(PORT, json!({"type":"reconnect","session":"s"}));
+    harness.send(PORT, json!({"type":"reconnect","session":"s"}));
     assert_eq!(outcomes(&mut harness), [], "they wait again");
     opens_again(&mut harness);
     encode(&mut harness);
@@ -300,11 +300,11 @@ fn closing_waits_for_a_large_reply() {
         .find(|(_, frame)| frame["type"] == "message")
         .map(|(_, frame)| frame["seq"].clone())
         .unwrap();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"reply","session":"s","seq":seq,"args":["z".repeat(LARGE)]}),
     );
-    harness.says(PORT, json!({"type":"close","session":"s"}));
+    harness.send(PORT, json!({"type":"close","session":"s"}));
     assert_eq!(harness.asked.len(), 1, "only the packets are asked for");
     encode(&mut harness);
     assert!(packet(&mut harness).as_str().unwrap().starts_with(r#"431["zzz"#));
@@ -316,18 +316,18 @@ fn closing_waits_for_a_large_reply() {
 fn a_large_event_does_not_go_to_a_namespace_that_closed_meanwhile() {
     let mut harness = Harness::with_client();
     let options = json!({"protocol":"socket.io","socketio":{"namespaces":["/","/n"]}});
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1/","options":options}),
     );
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     let dial = harness.dials();
     let greeting =
         r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":10000000}"#;
     harness.server_says(dial, &[greeting, r#"40{"sid":"s"}"#, r#"40/n,{"sid":"n"}"#]);
     harness.asked.clear();
-    harness.hears_types(PORT);
-    harness.says(
+    harness.receive_types(PORT);
+    harness.send(
         PORT,
         json!({"type":"send","id":"1","session":"s","event":"e","namespace":"/n","args":["x".repeat(LARGE)]}),
     );
@@ -353,11 +353,11 @@ fn an_event_that_cannot_be_encoded_fails_and_the_next_goes() {
 fn a_reply_behind_a_large_message_is_checked_at_once() {
     let (mut harness, _) = open(64 << 20);
     send(&mut harness, "1", json!(["x".repeat(LARGE)]));
-    harness.hears_types(PORT);
-    harness.says(
+    harness.receive_types(PORT);
+    harness.send(
         PORT,
         json!({"type":"reply","id":"r","session":"s","seq":99,"args":[]}),
     );
-    let error = harness.hears(PORT);
+    let error = harness.receive(PORT);
     assert_eq!((&error["code"], &error["id"]), (&json!("not-sent"), &json!("r")));
 }

@@ -34,24 +34,24 @@ fn echoes(host: &mut HostProcess, text: &str) {
 }
 
 /// A WebSocket server that says this to everybody, then a small event, and then listens until it is left.
-fn says(said: Vec<Message>) -> String {
+fn send(sent: Vec<Message>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("127.0.0.1:{}/", listener.local_addr().unwrap().port());
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let said = said.clone();
-            std::thread::spawn(move || say(stream, said));
+            let sent = sent.clone();
+            std::thread::spawn(move || say(stream, sent));
         }
     });
     url
 }
 
-fn say(stream: TcpStream, said: Vec<Message>) {
+fn say(stream: TcpStream, sent: Vec<Message>) {
     let Ok(mut socket) = tungstenite::accept(stream) else {
         return;
     };
-    let are_said = said.into_iter().all(|message| socket.send(message).is_ok());
-    while are_said && socket.read().is_ok() {}
+    let are_sent = sent.into_iter().all(|message| socket.send(message).is_ok());
+    while are_sent && socket.read().is_ok() {}
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_broker_without_memory_for_large_messages_loses_them_and_nothing_else() {
     };
     let event = json!({"protocol": "socket.io", "socketio": {"transports": ["websocket"]}});
     let mut busy = HostProcess::of(&scratch, ORIGIN);
-    for (session, scheme, options, said) in [
+    for (session, scheme, options, sent) in [
         (
             "text",
             "ws",
@@ -112,7 +112,7 @@ fn a_broker_without_memory_for_large_messages_loses_them_and_nothing_else() {
             ]),
         ),
     ] {
-        open(&mut busy, session, &format!("{scheme}://{}", says(said)), options);
+        open(&mut busy, session, &format!("{scheme}://{}", send(sent)), options);
         // A server whose packets are lost may be left and come back: its small message is always lost or there.
         busy.find("something behind it", |frame| {
             let is_lost = frame["type"] == "gap" || frame["state"] == "waiting";
@@ -162,11 +162,11 @@ fn a_full_disk_loses_no_message_and_deletes_no_journal() {
                     .is_some_and(|text| text.starts_with(&begin))
         });
     }
-    let told = extension.passed().any(|frame| {
+    let frames = extension.passed().any(|frame| {
         let message = frame["error"]["message"].as_str().unwrap_or_default();
         frame["type"] == "state" && message.contains("durability is `memory` now")
     });
-    assert!(told, "a `state` says that messages are in memory now");
+    assert!(frames, "a `state` says that messages are in memory now");
     extension.send(&json!({"type": "send", "session": "echo", "id": "last", "text": "last"}));
     let accepted = extension.find("accepted", |frame| {
         frame["type"] == "accepted" && frame["id"] == "last"
@@ -197,9 +197,9 @@ fn write_journals(folder: &std::path::Path, count: usize) {
                 origin: format!("chrome-extension://{first}/").as_str().into(),
             },
         ));
-        harness.says(port, json!({"type": "hello", "protocol": 1}));
+        harness.send(port, json!({"type": "hello", "protocol": 1}));
         for session in first..count.min(first + OF_ONE_EXTENSION) {
-            harness.says(
+            harness.send(
                 port,
                 json!({"type": "open", "id": "o", "session": session.to_string(), "url": "wss://203.0.113.1/",
                        "options": {"durability": "disk", "linger": 1}}),
@@ -254,7 +254,7 @@ fn a_start_with_more_journals_than_descriptors_takes_every_session_back() {
             .any(|line| line.starts_with("Max open files") && line.contains(" 1024 ")),
         "{limits}"
     );
-    let mut admin = crate::support::broker::Wire::admin(&scratch);
+    let mut admin = crate::support::broker::RawPort::admin(&scratch);
     admin.send(&json!({"type": "hello", "protocol": 1}));
     admin.send(&json!({"type": "status", "id": "s"}));
     let log = eventually(SOON, "the sessions are there", || {

@@ -15,7 +15,7 @@ const MOST: i64 = 12 * 1024;
 fn open(harness: &mut Harness, durability: &str, sessions: std::ops::Range<usize>) {
     for number in sessions {
         let session = format!("session-{number}");
-        harness.says(
+        harness.send(
             PORT,
             json!({"type": "open", "id": "o", "session": session, "url": "wss://127.0.0.1:1/prices",
                 "options": {"durability": durability}}),
@@ -34,7 +34,7 @@ fn open(harness: &mut Harness, durability: &str, sessions: std::ops::Range<usize
             .iter()
             .filter_map(|(_, frame)| frame["seq"].as_u64())
             .max();
-        harness.says(PORT, json!({"type": "ack", "session": session, "seq": newest}));
+        harness.send(PORT, json!({"type": "ack", "session": session, "seq": newest}));
         harness.delivered.clear();
         harness.asked.clear();
     }

@@ -24,8 +24,8 @@ fn an_open_without_url_and_options_attaches_and_changes_nothing() {
         if let Some(options) = options {
             open["options"] = options;
         }
-        harness.says(popup, open);
-        let answer = harness.hears(popup);
+        harness.send(popup, open);
+        let answer = harness.receive(popup);
         assert_eq!(
             (&answer["type"], &answer["created"]),
             (&json!("opened"), &json!(false))
@@ -50,11 +50,11 @@ fn an_open_without_url_and_options_attaches_and_changes_nothing() {
 #[test]
 fn nothing_to_attach_to_is_no_session() {
     let mut harness = Harness::with_client();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "open", "id": "p", "session": "s", "options": {}}),
     );
-    let error = harness.hears(PORT);
+    let error = harness.receive(PORT);
     assert_eq!(
         (&error["code"], &error["id"]),
         (&json!("no-session"), &json!("p"))
@@ -64,11 +64,11 @@ fn nothing_to_attach_to_is_no_session() {
 #[test]
 fn a_new_session_says_what_it_is_about_to_be() {
     let open = |harness: &mut Harness, url: &str, options: Value| {
-        harness.says(
+        harness.send(
             PORT,
             json!({"type":"open","id":"o","session":url,"url":url,"options":options}),
         );
-        let state = harness.hears(PORT)["state"].clone();
+        let state = harness.receive(PORT)["state"].clone();
         harness.delivered.clear();
         state
     };
@@ -84,7 +84,7 @@ fn a_new_session_says_what_it_is_about_to_be() {
 
 /// Answers the question for credentials that was asked last.
 fn authorizes(harness: &mut Harness, asked: &Value, bearer: &str) -> DialId {
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"authorize","session":"s","nonce":asked["nonce"],"headers":{"Authorization":bearer}}),
     );
@@ -108,7 +108,7 @@ fn refuses(harness: &mut Harness, dial: DialId) {
 #[test]
 fn reconnect_asks_the_provider_instead_of_bringing_what_was_refused() {
     let mut harness = Harness::with_client();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":{"auth":"provider"}}),
     );
@@ -118,7 +118,7 @@ fn reconnect_asks_the_provider_instead_of_bringing_what_was_refused() {
         refuses(&mut harness, dial);
     }
     assert_eq!(harness.delivered.back().unwrap().1["state"], "failed");
-    harness.says(PORT, json!({"type": "reconnect", "session": "s"}));
+    harness.send(PORT, json!({"type": "reconnect", "session": "s"}));
     assert!(
         harness.asked.is_empty(),
         "the refused credentials are not brought again"
@@ -140,7 +140,7 @@ fn reconnect_asks_the_provider_instead_of_bringing_what_was_refused() {
             extensions: None,
         },
     ));
-    harness.says(PORT, json!({"type": "status", "id": "q"}));
+    harness.send(PORT, json!({"type": "status", "id": "q"}));
     let status = std::iter::from_fn(|| harness.delivered.pop_front())
         .last()
         .unwrap()
@@ -160,11 +160,12 @@ fn a_client_that_acknowledges_steadily_and_too_slowly_is_stalled() {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         harness.server_says(dial, &texts);
         seq += 1;
-        harness.says(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
+        harness.send(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
         harness.passes(Duration::from_millis(250));
-        let told = std::iter::from_fn(|| harness.delivered.pop_front());
+        let frames = std::iter::from_fn(|| harness.delivered.pop_front());
         stalls.extend(
-            told.filter(|(_, frame)| frame["type"] == "stalled")
+            frames
+                .filter(|(_, frame)| frame["type"] == "stalled")
                 .map(|(_, frame)| (tick / 4, frame)),
         );
     }
@@ -189,11 +190,11 @@ fn a_client_that_keeps_up_or_has_paused_is_not_stalled() {
         harness.server_says(dial, &["a"; 20]);
         for _ in 0..2 {
             seq += 10;
-            harness.says(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
+            harness.send(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
         }
         harness.passes(Duration::from_millis(250));
     }
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "window", "session": "s", "messages": 0, "bytes": 0}),
     );
@@ -230,7 +231,7 @@ fn a_plain_text_beat_is_answered_by_a_rule_on_text() {
         ("here".to_owned(), "here".to_owned())
     );
     assert_eq!(
-        (&harness.hears(PORT)["text"], &harness.hears(PORT)["text"]),
+        (&harness.receive(PORT)["text"], &harness.receive(PORT)["text"]),
         (&json!("pong!"), &json!("\"pong\""))
     );
     harness.passes(Duration::from_secs(1));
@@ -244,10 +245,10 @@ fn null_is_a_payload_like_any_other() {
     let mut harness = Harness::with_client();
     harness.opens(json!({"greeting": [{"json": null}]}));
     assert_eq!(harness.transmits(), "null");
-    harness.says(
+    harness.send(
         PORT,
         json!({"type": "send", "session": "s", "id": "n", "json": null}),
     );
-    assert_eq!(harness.hears(PORT)["type"], "accepted");
+    assert_eq!(harness.receive(PORT)["type"], "accepted");
     assert_eq!(harness.transmits(), "null");
 }

@@ -16,7 +16,7 @@ fn source(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn said(command: &mut Command) -> String {
+fn printed(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{command:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
@@ -39,9 +39,9 @@ fn every_script_can_be_parsed() {
         } else {
             "bash"
         };
-        said(Command::new(shell).arg("-n").arg(&script));
+        printed(Command::new(shell).arg("-n").arg(&script));
     }
-    said(Command::new("bash").arg("-n").arg(source("scripts/release")));
+    printed(Command::new("bash").arg("-n").arg(source("scripts/release")));
 }
 
 /// There is no PowerShell here: `scripts/check` installs a parser of its grammar.
@@ -99,7 +99,7 @@ fn the_other_systems_installers_ask_for_what_the_program_takes() {
         let mut command = Command::new(program());
         command.env_clear().env("HOME", home.path());
         command.args(["install", "--dry-run", "--json", "--extension", &ids]);
-        let plan: serde_json::Value = serde_json::from_str(&said(&mut command)).unwrap();
+        let plan: serde_json::Value = serde_json::from_str(&printed(&mut command)).unwrap();
         let manifests = plan["manifests"].as_array().unwrap();
         assert_eq!(manifests.len(), count, "{plan:#}");
         assert!(
@@ -120,7 +120,7 @@ fn packages_hold_what_they_should_and_register_nothing_unasked() {
     }
     let scratch = tempfile::tempdir().unwrap();
     let into = scratch.path().join("packages");
-    said(
+    printed(
         Command::new(source("scripts/release"))
             .args(["--quick", "--program"])
             .arg(program())
@@ -138,14 +138,14 @@ fn packages_hold_what_they_should_and_register_nothing_unasked() {
     };
 
     let deb = ending(".deb");
-    let control = said(Command::new("dpkg-deb").arg("-f").arg(&deb));
+    let control = printed(Command::new("dpkg-deb").arg("-f").arg(&deb));
     assert!(
         control.contains(&format!("Version: {}\n", env!("CARGO_PKG_VERSION"))),
         "{control}"
     );
     let depends = format!("Depends: libc6 (>= {}), ", newest_glibc(program()));
     assert!(control.contains(&depends), "{depends} in {control}");
-    let listed = said(Command::new("dpkg-deb").arg("-c").arg(deb));
+    let listed = printed(Command::new("dpkg-deb").arg("-c").arg(deb));
     for line in listed.lines() {
         assert!(line.contains(" root/root "), "{line}");
         assert!(
@@ -174,7 +174,7 @@ fn packages_hold_what_they_should_and_register_nothing_unasked() {
         );
     }
 
-    let rpm = said(Command::new("rpm").arg("-qpl").arg(ending(".rpm")));
+    let rpm = printed(Command::new("rpm").arg("-qpl").arg(ending(".rpm")));
     for path in [
         "/usr/bin/longwire",
         "/usr/share/doc/longwire/README.md",
@@ -194,13 +194,13 @@ fn packages_hold_what_they_should_and_register_nothing_unasked() {
         built.len() - 1,
         "one for each package: {sums}"
     );
-    said(
+    printed(
         Command::new("sha256sum")
             .args(["-c", "SHA256SUMS"])
             .current_dir(&into),
     );
 
-    said(
+    printed(
         Command::new("tar")
             .arg("-xzf")
             .arg(ending(&format!("-linux-{}.tar.gz", std::env::consts::ARCH)))
@@ -217,7 +217,7 @@ fn packages_hold_what_they_should_and_register_nothing_unasked() {
 
 /// The newest version of glibc whose symbols a program asks for.
 fn newest_glibc(program: &Path) -> String {
-    let symbols = said(Command::new("objdump").arg("-T").arg(program));
+    let symbols = printed(Command::new("objdump").arg("-T").arg(program));
     let versions = symbols.split(['(', ')', ' ']).filter_map(|word| {
         let version = word.strip_prefix("GLIBC_")?;
         let numbers: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
@@ -300,7 +300,7 @@ fn install_and_remove(scratch: &Path, unpacked: &Path) {
             .unwrap()
     };
     let manifests = || {
-        let found = said(
+        let found = printed(
             Command::new("find")
                 .args([&home, scratch])
                 .args(["-name", "com.longwire.bridge.json"]),
@@ -333,7 +333,7 @@ fn install_and_remove(scratch: &Path, unpacked: &Path) {
     let removed = script(&["--uninstall"]);
     assert!(removed.status.success() && manifests() == 0, "{removed:?}");
     assert!(!installed.exists());
-    let left = said(
+    let left = printed(
         Command::new("find")
             .arg(home.join("prefix"))
             .args(["-mindepth", "1"]),

@@ -32,7 +32,7 @@ impl Before {
             journal: JournalId("".into()),
             trimmed: 0,
         };
-        before.says(json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}));
+        before.send(json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}));
         let opened = LinkEvent::Opened {
             subprotocol: None,
             extensions: None,
@@ -41,8 +41,8 @@ impl Before {
         before
     }
 
-    fn says(&mut self, frame: Value) {
-        self.harness.says(PORT, frame);
+    fn send(&mut self, frame: Value) {
+        self.harness.send(PORT, frame);
         self.listen();
     }
 
@@ -79,22 +79,23 @@ impl Before {
             .restore(harness.now, self.journal, &self.records, damage)
             .expect("a journal that can be used");
         harness.comes(PORT, "main");
-        harness.says(
+        harness.send(
             PORT,
             json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1"}),
         );
-        let told = std::mem::take(&mut harness.delivered)
+        let frames = std::mem::take(&mut harness.delivered)
             .into_iter()
             .map(|(_, frame)| frame)
             .collect();
-        (harness, told)
+        (harness, frames)
     }
 }
 
-fn find<'a>(told: &'a [Value], kind: &str) -> &'a Value {
-    told.iter()
+fn find<'a>(frames: &'a [Value], kind: &str) -> &'a Value {
+    frames
+        .iter()
         .find(|frame| frame["type"] == kind)
-        .unwrap_or_else(|| panic!("no `{kind}` in {told:?}"))
+        .unwrap_or_else(|| panic!("no `{kind}` in {frames:?}"))
 }
 
 #[test]
@@ -104,11 +105,14 @@ fn numbers_are_not_given_again_although_their_records_are_finished_and_gone() {
     let last = before.harness.delivered.back().unwrap().1["seq"]
         .as_u64()
         .unwrap();
-    before.says(json!({"type":"ack","session":"s","seq":last}));
+    before.send(json!({"type":"ack","session":"s","seq":last}));
     // The journal has begun another segment and removed those that are not needed.
     before.records = before.harness.hub.snapshot(&before.journal);
-    let (_, told) = before.reborn(None, "machine");
-    assert!(told[0]["last"].as_u64().unwrap() > last, "{told:?} after {last}");
+    let (_, frames) = before.reborn(None, "machine");
+    assert!(
+        frames[0]["last"].as_u64().unwrap() > last,
+        "{frames:?} after {last}"
+    );
 }
 
 #[test]
@@ -124,8 +128,8 @@ fn a_damaged_journal_begins_a_new_epoch() {
         "opened",
     )["epoch"]
         .clone();
-    let (_, told) = before.reborn(Some(Damage::Corrupt), "machine");
-    assert_ne!(told[0]["epoch"], epoch);
+    let (_, frames) = before.reborn(Some(Damage::Corrupt), "machine");
+    assert_ne!(frames[0]["epoch"], epoch);
 }
 
 #[test]
@@ -133,19 +137,19 @@ fn a_loss_that_nobody_had_heard_of_is_reported_by_the_next_broker() {
     let mut before = Before::opened();
     before.harness.give(Input::PortClosed(PORT));
     before.link(LinkEvent::Messages(vec![Incoming::TooLarge { bytes: None }; 3]));
-    let (_, told) = before.reborn(None, "machine");
-    assert_eq!(find(&told, "gap")["count"], 3);
+    let (_, frames) = before.reborn(None, "machine");
+    assert_eq!(find(&frames, "gap")["count"], 3);
 }
 
 #[test]
 fn after_a_power_cut_what_may_have_gone_out_is_unknown_and_not_sent_again() {
     let mut before = Before::opened();
-    before.says(json!({"type":"send","session":"s","id":"a","text":"pay"}));
+    before.send(json!({"type":"send","session":"s","id":"a","text":"pay"}));
     // The intent to write it had not reached the disk.
     let intent = before.records.pop().unwrap();
     assert!(intent.data.len() == 8, "the last word is the intent");
-    let (mut harness, told) = before.reborn(None, "another boot");
-    assert_eq!(find(&told, "outcome")["outcome"], "unknown");
+    let (mut harness, frames) = before.reborn(None, "another boot");
+    assert_eq!(find(&frames, "outcome")["outcome"], "unknown");
     harness
         .asked
         .retain(|output| matches!(output, Output::Transmit(..)));
@@ -155,7 +159,7 @@ fn after_a_power_cut_what_may_have_gone_out_is_unknown_and_not_sent_again() {
 #[test]
 fn an_outcome_is_reported_although_the_broker_died_before_delivering_it() {
     let mut before = Before::opened();
-    before.says(json!({"type":"send","session":"s","id":"a","text":"x","volatile":true,"receipt":true}));
+    before.send(json!({"type":"send","session":"s","id":"a","text":"x","volatile":true,"receipt":true}));
     before.link(LinkEvent::Ended(longwire::core::io::LinkEnd {
         taken: 1,
         ..Default::default()
@@ -167,8 +171,8 @@ fn an_outcome_is_reported_although_the_broker_died_before_delivering_it() {
     before
         .records
         .truncate(written.expect("the outcome is written down") + 1);
-    let (_, told) = before.reborn(None, "machine");
-    let outcomes = told.iter().filter(|frame| frame["type"] == "outcome").count();
+    let (_, frames) = before.reborn(None, "machine");
+    let outcomes = frames.iter().filter(|frame| frame["type"] == "outcome").count();
     assert_eq!(outcomes, 1);
 }
 
@@ -196,8 +200,8 @@ fn a_journal_does_not_grow_with_what_the_log_has_dropped() {
         .cloned()
         .collect();
     assert!(before.records.len() < 5000);
-    let (_, told) = before.reborn(None, "machine");
-    let of = |kind: &'static str| told.iter().filter(move |frame| frame["type"] == kind);
+    let (_, frames) = before.reborn(None, "machine");
+    let of = |kind: &'static str| frames.iter().filter(move |frame| frame["type"] == kind);
     assert_eq!(
         of("gap").map(|gap| gap["count"].as_u64().unwrap()).sum::<u64>(),
         9900
@@ -233,8 +237,8 @@ fn losses_that_come_together_are_one_record_of_the_journal() {
     before.link(LinkEvent::Messages(
         both.iter().cycle().take(6).cloned().collect(),
     ));
-    let (_, told) = before.reborn(None, "machine");
-    let gaps = told.iter().filter(|frame| frame["type"] == "gap");
+    let (_, frames) = before.reborn(None, "machine");
+    let gaps = frames.iter().filter(|frame| frame["type"] == "gap");
     let counts: Vec<_> = gaps.map(|gap| gap["count"].as_u64().unwrap()).collect();
     assert_eq!(counts, [9999, 1, 1, 1, 1, 1, 1]);
 }
@@ -243,11 +247,11 @@ fn losses_that_come_together_are_one_record_of_the_journal() {
 fn a_volatile_message_is_dropped_by_the_next_broker() {
     let mut before = Before::opened();
     before.link(LinkEvent::Ended(longwire::core::io::LinkEnd::default()));
-    before.says(json!({"type":"send","session":"s","id":"a","text":"x","volatile":true}));
+    before.send(json!({"type":"send","session":"s","id":"a","text":"x","volatile":true}));
     // The broker was killed before it could report that.
     before.records.pop();
-    let (_, told) = before.reborn(None, "machine");
-    assert_eq!(find(&told, "outcome")["outcome"], "dropped");
+    let (_, frames) = before.reborn(None, "machine");
+    assert_eq!(find(&frames, "outcome")["outcome"], "dropped");
 }
 
 #[test]
@@ -263,35 +267,35 @@ fn a_client_that_was_forgotten_does_not_resume_exactly() {
         let port = PortId(number);
         before.harness.comes(port, &number.to_string());
         let open = json!({"type":"open","id":"o","session":"s"});
-        before.harness.says(port, open);
+        before.harness.send(port, open);
         before.harness.give(Input::PortClosed(port));
         before.listen();
     }
-    let (_, told) = before.reborn(None, "machine");
-    assert_eq!(told[0]["resume"], "fresh");
+    let (_, frames) = before.reborn(None, "machine");
+    assert_eq!(frames[0]["resume"], "fresh");
 }
 
 #[test]
 fn what_waits_for_a_link_grows_old_while_there_is_no_broker() {
     let mut before = Before::opened();
     before.link(LinkEvent::Ended(longwire::core::io::LinkEnd::default()));
-    before.says(json!({"type":"send","session":"s","id":"stale","text":"x","ttl":2000}));
-    before.says(
+    before.send(json!({"type":"send","session":"s","id":"stale","text":"x","ttl":2000}));
+    before.send(
         json!({"type":"request","session":"s","id":"asked","json":{"id":1},"match":{"jsonrpc":true},"timeout":2000}),
     );
-    before.says(json!({"type":"send","session":"s","id":"fresh","text":"x","ttl":20_000}));
-    let (_, told) = before.reborn_after(2000, None, "machine");
-    let outcome = find(&told, "outcome");
+    before.send(json!({"type":"send","session":"s","id":"fresh","text":"x","ttl":20_000}));
+    let (_, frames) = before.reborn_after(2000, None, "machine");
+    let outcome = find(&frames, "outcome");
     assert_eq!(
         (&outcome["id"], &outcome["outcome"]),
         (&json!("stale"), &json!("expired"))
     );
-    let response = find(&told, "response");
+    let response = find(&frames, "response");
     assert_eq!(
         (&response["id"], &response["error"]["code"]),
         (&json!("asked"), &json!("timeout"))
     );
-    assert_eq!(told[0]["outbox"], json!([{"id": "fresh", "state": "queued"}]));
+    assert_eq!(frames[0]["outbox"], json!([{"id": "fresh", "state": "queued"}]));
 }
 
 #[test]
@@ -303,13 +307,13 @@ fn credentials_lead_nowhere_before_the_next_broker_knows_the_address() {
         .restore(harness.now, before.journal, &before.records, None)
         .expect("a journal that can be used");
     harness.comes(PORT, "main");
-    harness.says(PORT, json!({"type":"open","id":"o","session":"s"}));
+    harness.send(PORT, json!({"type":"open","id":"o","session":"s"}));
     harness.delivered.clear();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"authorize","id":"a","session":"s","url":"wss://elsewhere.example/?ticket=1"}),
     );
-    assert_eq!(harness.hears(PORT)["code"], "bad-url");
+    assert_eq!(harness.receive(PORT)["code"], "bad-url");
     assert!(
         !harness
             .asked

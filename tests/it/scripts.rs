@@ -104,9 +104,9 @@ fn without_apt_the_packages_of_fedora_and_arch_are_named() {
             "debian no-such-command build-essential golang-go firefox-esr",
             &[],
         );
-        let said = text(&output.stderr);
-        assert!(!output.status.success() && said.ends_with(hint), "{said}");
-        assert!(said.contains("`no-such-command` is missing"), "{said}");
+        let printed = text(&output.stderr);
+        assert!(!output.status.success() && printed.ends_with(hint), "{printed}");
+        assert!(printed.contains("`no-such-command` is missing"), "{printed}");
         assert_eq!(machine.calls(), "");
     }
 }
@@ -124,14 +124,14 @@ fn no_install_names_what_is_missing_and_installs_nothing() {
         ),
     ] {
         let output = machine.run(&format!("flags --no-install; {helper}"), &[]);
-        let said = text(&output.stderr);
+        let printed = text(&output.stderr);
         assert!(
-            !output.status.success() && said.contains(missing),
-            "{helper}: {said}"
+            !output.status.success() && printed.contains(missing),
+            "{helper}: {printed}"
         );
         assert!(
-            said.contains("--no-install") && said.contains("\nhint: "),
-            "{said}"
+            printed.contains("--no-install") && printed.contains("\nhint: "),
+            "{printed}"
         );
     }
     assert!(
@@ -150,18 +150,18 @@ fn skipped_tests_are_named_and_fail_where_ci_is_set() {
         machine.run(lines, variables)
     };
     let output = run(&[]);
-    let said = text(&output.stdout);
-    assert!(output.status.success(), "{said}");
+    let printed = text(&output.stdout);
+    assert!(output.status.success(), "{printed}");
     assert!(
-        said.contains("\n3 skipped because this machine cannot run them:\n"),
-        "{said}"
+        printed.contains("\n3 skipped because this machine cannot run them:\n"),
+        "{printed}"
     );
     for line in [
         "  a part: no network\n",
         "  proxies::one: no proxy\n",
         "  one of Node (0.1ms) # no Firefox\n",
     ] {
-        assert!(said.contains(line), "{said}");
+        assert!(printed.contains(line), "{printed}");
     }
     let output = run(&[("CI", "true")]);
     assert!(!output.status.success(), "{output:?}");

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::broker::Wire;
+use crate::support::broker::RawPort;
 use crate::support::echo::Echo;
 use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
@@ -115,7 +115,7 @@ fn a_newer_host_replaces_an_older_broker_and_nothing_is_lost() {
         old.send(&json!({"type": "send", "session": session, "text": "on"}));
         assert_eq!(message(&mut old, session)["text"], "on");
     }
-    let mut admin = Wire::admin(&scratch);
+    let mut admin = RawPort::admin(&scratch);
     admin.send(&json!({"type": "status", "id": "1"}));
     let status = admin.next().unwrap();
     let kept: BTreeSet<_> = status["sessions"]
@@ -135,7 +135,7 @@ fn an_older_program_never_replaces_a_newer_broker() {
     let mut new = host(&scratch, NEWER);
     let broker = new.hello()["broker"].clone();
     assert_eq!(host(&scratch, OLDER).hello()["broker"], broker);
-    let mut asking = Wire::call(&scratch);
+    let mut asking = RawPort::call(&scratch);
     asking.send(&json!({"longwire": 1, "kind": "admin", "pid": 1, "version": OLDER}));
     asking.send(&json!({"type": "retire", "id": "1"}));
     assert_eq!(asking.next().unwrap()["code"], "unsupported");
@@ -183,11 +183,11 @@ fn installing_a_newer_program_replaces_the_broker_that_runs() {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    let told = install(NEWER);
-    assert!(told.contains("has been replaced"), "{told}");
+    let printed = install(NEWER);
+    assert!(printed.contains("has been replaced"), "{printed}");
     old.find("back", |frame| frame["state"] == "back");
     assert_eq!(old.hello()["version"], NEWER);
-    let told = install(OLDER);
-    assert!(!told.contains("has been replaced"), "{told}");
+    let printed = install(OLDER);
+    assert!(!printed.contains("has been replaced"), "{printed}");
     old.ping("still here");
 }

@@ -214,14 +214,14 @@ fn headers_cookies_and_subprotocols_reach_the_server() {
     );
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         let (mut stream, _) = listener.accept().unwrap();
-        while !heard.ends_with(b"\r\n\r\n") {
+        while !received.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
             std::io::Read::read_exact(&mut stream, &mut byte).unwrap();
-            heard.push(byte[0]);
+            received.push(byte[0]);
         }
-        String::from_utf8(heard).unwrap().to_lowercase()
+        String::from_utf8(received).unwrap().to_lowercase()
     });
     let arguments = [
         "connect",
@@ -241,12 +241,12 @@ fn headers_cookies_and_subprotocols_reach_the_server() {
         Some(1),
         "it hangs up"
     );
-    let heard = server.join().unwrap();
+    let received = server.join().unwrap();
     for line in [
         "authorization: bearer x",
         "cookie: a=b; c=d",
         "sec-websocket-protocol: one, two",
     ] {
-        assert!(heard.contains(line), "{line} in {heard}");
+        assert!(received.contains(line), "{line} in {received}");
     }
 }

@@ -167,11 +167,11 @@ fn a_damaged_record_is_refused_with_the_place_of_the_damage() {
     for (text, place) in cases {
         std::fs::write(&file, text).unwrap();
         let refused = run(&scratch, &["replay", file.to_str().unwrap()], "");
-        let told = stderr(&refused);
-        assert_eq!(refused.status.code(), Some(1), "{told}");
+        let printed = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{printed}");
         assert!(
-            told.contains("is damaged") && told.contains(place),
-            "{place}: {told}"
+            printed.contains("is damaged") && printed.contains(place),
+            "{place}: {printed}"
         );
         assert!(scratch.brokers().is_empty(), "nothing was sent");
     }
@@ -192,10 +192,10 @@ fn a_running_broker_is_replayed_to_only_if_somebody_says_so() {
     let replay = ["replay", file.to_str().unwrap(), "--url", &server.url()];
     let refused = run(&scratch, &replay, "");
     assert_eq!(refused.status.code(), Some(2));
-    let told = stderr(&refused);
+    let printed = stderr(&refused);
     assert!(
-        told.contains(ORIGIN) && told.contains("--yes") && told.contains("LONGWIRE_HOME"),
-        "{told}"
+        printed.contains(ORIGIN) && printed.contains("--yes") && printed.contains("LONGWIRE_HOME"),
+        "{printed}"
     );
     super::echo(&mut live, "s", "still here");
     let said = run(&scratch, &[&replay[..], &["--yes", "--fast"]].concat(), "");

@@ -18,13 +18,13 @@ use crate::support::{SOON, eventually};
 fn server(messages: &'static [&'static str]) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
-    let (told, headers) = channel();
+    let (printed, headers) = channel();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             #[expect(clippy::result_large_err, reason = "the callback's type")]
             let tell = |request: &tokio_tungstenite::tungstenite::handshake::server::Request, response| {
                 let value = request.headers().get("authorization");
-                let _ = told.send(value.map_or("-", |value| value.to_str().unwrap()).to_owned());
+                let _ = printed.send(value.map_or("-", |value| value.to_str().unwrap()).to_owned());
                 Ok(response)
             };
             let Ok(mut socket) = accept_hdr(stream.unwrap(), tell) else {
@@ -171,8 +171,8 @@ const HIDDEN: [char; 2] = ['\u{9b}', '\u{202e}'];
 
 #[test]
 fn what_a_server_says_cannot_command_a_terminal_in_any_form() {
-    const SAID: &[&str] = &["plain \u{9b}2J gpj.\u{202e}exe", "{\"a\":\"\u{9b}2J \u{202e}b\"}"];
-    let (url, _headers) = server(SAID);
+    const HIDDEN_TEXTS: &[&str] = &["plain \u{9b}2J gpj.\u{202e}exe", "{\"a\":\"\u{9b}2J \u{202e}b\"}"];
+    let (url, _headers) = server(HIDDEN_TEXTS);
     let scratch = Scratch::new();
     for form in [&["--raw"][..], &["--json"], &["--frames"], &[]] {
         let arguments = [&["connect", &url, "--expect", "2"][..], form].concat();

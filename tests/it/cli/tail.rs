@@ -142,7 +142,7 @@ fn records_that_only_states_took_the_place_of_are_not_called_dropped() {
         child.try_wait().unwrap()
     });
     let output = child.wait_with_output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(!told.contains("not shown"), "{told}");
-    assert!(told.contains("the session has ended"), "{told}");
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(!printed.contains("not shown"), "{printed}");
+    assert!(printed.contains("the session has ended"), "{printed}");
 }

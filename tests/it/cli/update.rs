@@ -75,12 +75,12 @@ fn a_newer_version_is_named_and_nothing_is_installed() {
     let address = index(SIGNATURE);
     let output = check(home(&address, key()), "1.1.9", &[]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let said = stdout(&output);
+    let text = stdout(&output);
     assert!(
-        said.starts_with("longwire 1.2.0 is available; 1.1.9 is installed\n"),
-        "{said}"
+        text.starts_with("longwire 1.2.0 is available; 1.1.9 is installed\n"),
+        "{text}"
     );
-    assert!(said.contains("released: 2026-11-29"), "{said}");
+    assert!(text.contains("released: 2026-11-29"), "{text}");
     let output = check(home(&address, key()), "1.2.0-rc.1", &["--json"]);
     let document: Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(
@@ -96,7 +96,7 @@ fn a_newer_version_is_named_and_nothing_is_installed() {
 #[test]
 fn the_newest_version_and_a_newer_one_have_nothing_to_do() {
     let address = index(SIGNATURE);
-    for (version, said) in [
+    for (version, text) in [
         ("1.2.0", "longwire 1.2.0 is the newest version\n"),
         (
             "1.10.0",
@@ -104,7 +104,7 @@ fn the_newest_version_and_a_newer_one_have_nothing_to_do() {
         ),
     ] {
         let output = check(home(&address, key()), version, &[]);
-        assert_eq!(stdout(&output), said, "{}", stderr(&output));
+        assert_eq!(stdout(&output), text, "{}", stderr(&output));
         assert_eq!(output.status.code(), Some(0));
     }
 }

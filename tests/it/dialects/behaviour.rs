@@ -25,7 +25,7 @@ const COMPARED: [&str; 7] = [
     "state",
 ];
 /// Fields that no frame may have unless a scenario says so.
-const TELLING: [&str; 10] = [
+const REPORTED_TYPES: [&str; 10] = [
     "text",
     "json",
     "base64",
@@ -39,7 +39,7 @@ const TELLING: [&str; 10] = [
 ];
 
 /// A session with an open link, and what a scenario needs to know of what was said.
-struct Play {
+struct Dialogue {
     harness: Harness,
     dial: DialId,
     /// The link marks texts that are JSON.
@@ -60,7 +60,7 @@ fn open_frame(options: &Value) -> Value {
 }
 
 /// Hands a frame to the hub, or says why it is none, as a port does.
-fn says(harness: &mut Harness, frame: &Value) {
+fn send(harness: &mut Harness, frame: &Value) {
     match ClientFrame::parse(frame.to_string().as_bytes()) {
         Ok(frame) => harness.give(Input::Frame(PORT, frame.expect("a known type"))),
         Err(refusal) => {
@@ -73,10 +73,10 @@ fn says(harness: &mut Harness, frame: &Value) {
     }
 }
 
-impl Play {
+impl Dialogue {
     fn begin(options: &Value) -> Self {
         let mut harness = Harness::with_client();
-        says(&mut harness, &open_frame(options));
+        send(&mut harness, &open_frame(options));
         let dial = harness.dials();
         let opened = LinkEvent::Opened {
             subprotocol: None,
@@ -96,25 +96,25 @@ impl Play {
         }
     }
 
-    fn says(&mut self, frame: &Value) {
+    fn send(&mut self, frame: &Value) {
         let mut frame = frame.clone();
         frame["session"] = json!("s");
-        says(&mut self.harness, &frame);
+        send(&mut self.harness, &frame);
     }
 
     fn step(&mut self, step: &Value, about: &str) {
         if step["says"].is_object() {
-            self.says(&step["says"]);
+            self.send(&step["says"]);
         }
         if step["authorize"].is_object() {
             let mut frame = step["authorize"].clone();
             frame["type"] = json!("authorize");
             frame["nonce"] = self.nonce.clone();
-            self.says(&frame);
+            self.send(&frame);
         }
         if step["reply"].is_array() {
             let frame = json!({"type":"reply","seq":self.last_seq,"args":step["reply"]});
-            self.says(&frame);
+            self.send(&frame);
         }
         for message in step["server"].as_array().into_iter().flatten() {
             let message = Incoming::Message(self.payload(message));
@@ -125,7 +125,7 @@ impl Play {
             self.harness.passes(Duration::from_millis(milliseconds));
         }
         if let Some(wanted) = step["hears"].as_array() {
-            assert_eq!(&self.hears(wanted), wanted, "{about}: {step}");
+            assert_eq!(&self.receive(wanted), wanted, "{about}: {step}");
         }
         self.write();
         if let Some(wanted) = step["written"].as_array() {
@@ -144,15 +144,15 @@ impl Play {
     }
 
     /// The frames since the last time, with the fields that are compared.
-    fn hears(&mut self, wanted: &[Value]) -> Vec<Value> {
-        let told: Vec<Value> = self.harness.delivered.drain(..).map(|(_, frame)| frame).collect();
+    fn receive(&mut self, wanted: &[Value]) -> Vec<Value> {
+        let frames: Vec<Value> = self.harness.delivered.drain(..).map(|(_, frame)| frame).collect();
         let is_compared = |frame: &&Value| {
             frame["type"]
                 .as_str()
                 .is_some_and(|kind| COMPARED.contains(&kind))
         };
-        let told: Vec<&Value> = told.iter().filter(is_compared).collect();
-        for frame in &told {
+        let frames: Vec<&Value> = frames.iter().filter(is_compared).collect();
+        for frame in &frames {
             if frame["type"] == "auth-needed" {
                 self.nonce = frame["nonce"].clone();
             }
@@ -160,7 +160,8 @@ impl Play {
                 self.last_seq = frame["seq"].clone();
             }
         }
-        told.into_iter()
+        frames
+            .into_iter()
             .filter(|frame| frame["state"] != "connecting")
             .enumerate()
             .map(|(at, frame)| fields_of(frame, wanted.get(at)))
@@ -192,7 +193,9 @@ fn fields_of(frame: &Value, wanted: Option<&Value>) -> Value {
         all.insert("code".to_owned(), code.clone());
     }
     let is_compared = |name: &str| {
-        name == "type" || TELLING.contains(&name) || wanted.is_some_and(|wanted| wanted.get(name).is_some())
+        name == "type"
+            || REPORTED_TYPES.contains(&name)
+            || wanted.is_some_and(|wanted| wanted.get(name).is_some())
     };
     let fields: Map<String, Value> = all.into_iter().filter(|(name, _)| is_compared(name)).collect();
     fields.into()
@@ -230,18 +233,18 @@ fn play(scenario: &Value) {
     let options = scenario.get("options").cloned().unwrap_or_else(|| json!({}));
     if let Some(code) = scenario["refused"].as_str() {
         let mut harness = Harness::with_client();
-        says(&mut harness, &open_frame(&options));
-        assert_eq!(harness.hears(PORT)["code"], code, "{name}");
+        send(&mut harness, &open_frame(&options));
+        assert_eq!(harness.receive(PORT)["code"], code, "{name}");
         return;
     }
-    let mut play = Play::begin(&options);
+    let mut play = Dialogue::begin(&options);
     if let Some(subscribe) = scenario.get("subscribe") {
         let mut frame = json!({"type":"subscribe","id":"s","key":"k"});
         for (field, value) in subscribe.as_object().unwrap() {
             frame[field] = value.clone();
         }
-        play.says(&frame);
-        play.hears(&[]);
+        play.send(&frame);
+        play.receive(&[]);
     }
     for step in scenario["steps"].as_array().unwrap() {
         play.step(step, name);

@@ -18,11 +18,11 @@ fn filtered(options: Value, filter: Value) -> (Harness, DialId) {
 }
 
 fn subscribe(harness: &mut Harness, port: PortId, filter: Value) {
-    harness.says(
+    harness.send(
         port,
         json!({"type":"subscribe","session":"s","id":"u","key":"k","filter":filter}),
     );
-    let answers = harness.hears_types(port);
+    let answers = harness.receive_types(port);
     assert!(answers.starts_with(&["ok".to_owned()]), "{answers:?}");
 }
 
@@ -30,7 +30,7 @@ fn subscribe(harness: &mut Harness, port: PortId, filter: Value) {
 fn messages(harness: &mut Harness, port: PortId) -> Vec<Value> {
     let mut messages = Vec::new();
     while harness.delivered.iter().any(|(to, _)| *to == port) {
-        let frame = harness.hears(port);
+        let frame = harness.receive(port);
         assert_ne!(frame["type"], "gap", "what a filter keeps back is no loss");
         if frame["type"] == "message" {
             messages.push(frame);
@@ -40,15 +40,16 @@ fn messages(harness: &mut Harness, port: PortId) -> Vec<Value> {
 }
 
 fn texts(harness: &mut Harness, port: PortId) -> Vec<String> {
-    let told = messages(harness, port);
-    told.iter()
+    let frames = messages(harness, port);
+    frames
+        .iter()
         .map(|frame| frame["text"].as_str().expect("text").to_owned())
         .collect()
 }
 
 fn report(harness: &mut Harness) -> Value {
-    harness.says(PORT, json!({"type": "status", "id": "q"}));
-    let total = harness.hears(PORT)["total"].clone();
+    harness.send(PORT, json!({"type": "status", "id": "q"}));
+    let total = harness.receive(PORT)["total"].clone();
     assert_eq!(harness.delivered.len(), 0);
     total
 }
@@ -57,7 +58,7 @@ fn sleeps_and_comes_back(harness: &mut Harness, meanwhile: impl FnOnce(&mut Harn
     harness.give(Input::PortClosed(PORT));
     meanwhile(harness);
     harness.comes(PORT, "main");
-    harness.says(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
+    harness.send(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
 }
 
 #[test]
@@ -70,11 +71,11 @@ fn a_dropped_message_is_counted_and_not_kept() {
         (&total["filtered"]["dropped"], &total["queued"], &total["dropped"]),
         (&json!(1), &json!(2), &json!(0))
     );
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"unsubscribe","session":"s","id":"v","key":"k"}),
     );
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     harness.server_says(dial, &[r#"{"type":"noise"}"#]);
     assert_eq!(texts(&mut harness, PORT), [r#"{"type":"noise"}"#]);
 }
@@ -93,11 +94,11 @@ fn a_sleeping_worker_wakes_to_the_last_of_each_key() {
         }
         harness.server_says(dial, &["last"]);
     });
-    let told = texts(&mut harness, PORT);
-    assert_eq!(told.len(), 4, "{told:?}");
-    assert_eq!((told[0].as_str(), told[3].as_str()), ("first", "last"));
-    assert!(told[1].contains(r#""s":"eur""#) && told[1].contains("999"));
-    assert!(told[2].contains(r#""s":"usd""#) && told[2].contains("999"));
+    let frames = texts(&mut harness, PORT);
+    assert_eq!(frames.len(), 4, "{frames:?}");
+    assert_eq!((frames[0].as_str(), frames[3].as_str()), ("first", "last"));
+    assert!(frames[1].contains(r#""s":"eur""#) && frames[1].contains("999"));
+    assert!(frames[2].contains(r#""s":"usd""#) && frames[2].contains("999"));
     let total = report(&mut harness);
     assert_eq!(
         (&total["filtered"]["conflated"], &total["dropped"]),
@@ -109,7 +110,7 @@ fn a_sleeping_worker_wakes_to_the_last_of_each_key() {
 fn what_was_delivered_is_never_taken_back() {
     let (mut harness, dial) = filtered(json!({}), json!([{"do":"conflate"}]));
     let window = |harness: &mut Harness, size: u32| {
-        harness.says(
+        harness.send(
             PORT,
             json!({"type":"window","session":"s","messages":size,"bytes":size}),
         );
@@ -131,18 +132,21 @@ fn held_messages_go_out_in_order_before_the_next_that_is_not() {
         "nobody is woken for them"
     );
     harness.server_says(dial, &[r#"{"n":3}"#]);
-    let told = messages(&mut harness, PORT);
-    let seqs: Vec<u64> = told.iter().map(|frame| frame["seq"].as_u64().unwrap()).collect();
-    assert_eq!(told.len(), 3);
+    let frames = messages(&mut harness, PORT);
+    let seqs: Vec<u64> = frames
+        .iter()
+        .map(|frame| frame["seq"].as_u64().unwrap())
+        .collect();
+    assert_eq!(frames.len(), 3);
     assert!(seqs.is_sorted(), "{seqs:?}");
     harness.server_says(dial, &[r#"{"low":true,"n":4}"#]);
     assert!(messages(&mut harness, PORT).is_empty());
     harness.passes(Duration::from_secs(5));
-    assert_eq!(harness.hears_types(PORT), [""; 0], "holding is no stall");
+    assert_eq!(harness.receive_types(PORT), [""; 0], "holding is no stall");
     sleeps_and_comes_back(&mut harness, |_| ());
-    let told = messages(&mut harness, PORT);
+    let frames = messages(&mut harness, PORT);
     assert_eq!(
-        told.last().unwrap()["text"],
+        frames.last().unwrap()["text"],
         r#"{"low":true,"n":4}"#,
         "who attaches is awake"
     );
@@ -163,7 +167,7 @@ fn other_lines_release_what_was_held() {
     let (mut harness, dial) = filtered(json!({}), json!([{"do":"hold"}]));
     harness.server_says(dial, &["one"]);
     assert!(messages(&mut harness, PORT).is_empty());
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"subscribe","session":"s","id":"u2","key":"k","filter":[]}),
     );
@@ -174,14 +178,14 @@ fn other_lines_release_what_was_held() {
 fn each_client_has_its_own_filter() {
     let (mut harness, dial) = filtered(json!({}), json!([{"when":{"/p":1},"do":"project","keep":["/a"]}]));
     harness.comes(POPUP, "popup");
-    harness.says(POPUP, json!({"type": "open", "id": "o", "session": "s"}));
-    harness.hears_types(POPUP);
-    harness.says(
+    harness.send(POPUP, json!({"type": "open", "id": "o", "session": "s"}));
+    harness.receive_types(POPUP);
+    harness.send(
         POPUP,
         json!({"type":"subscribe","session":"s","id":"u","key":"other","filter":[{"when":{"/p":2},"do":"drop"}]}),
     );
-    harness.hears_types(POPUP);
-    harness.hears_types(PORT);
+    harness.receive_types(POPUP);
+    harness.receive_types(PORT);
     harness.server_says(dial, &[r#"{"p":1,"a":2}"#, r#"{"p":2}"#]);
     let main = messages(&mut harness, PORT);
     assert_eq!(
@@ -223,7 +227,7 @@ fn what_a_filter_keeps_back_is_not_waited_for() {
     let options = json!({"queue":{"messages":2,"overflow":"pause"}});
     let (mut harness, dial) = filtered(options, json!([{"when":{"/type":"noise"},"do":"drop"}]));
     harness.comes(POPUP, "popup");
-    harness.says(POPUP, json!({"type": "open", "id": "o", "session": "s"}));
+    harness.send(POPUP, json!({"type": "open", "id": "o", "session": "s"}));
     harness.give(Input::PortClosed(POPUP));
     harness.server_says(dial, &[r#"{"type":"noise"}"#; 5]);
     assert!(

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::harness::{Harness, PORT};
 
 fn send(harness: &mut Harness, id: &str, json: Value) -> Value {
-    harness.says(PORT, json!({"type":"send","session":"s","id":id,"json":json}));
-    harness.hears(PORT)
+    harness.send(PORT, json!({"type":"send","session":"s","id":id,"json":json}));
+    harness.receive(PORT)
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn what_the_server_says_out_of_shape_is_counted_and_reported_now_and_then() {
         r#"{"type":"combat","round":"x"}"#,
     );
     harness.server_says(dial, &[good, bad, bad, good]);
-    let types = harness.hears_types(PORT);
+    let types = harness.receive_types(PORT);
     assert_eq!(
         types,
         ["error", "message", "message"],
@@ -63,16 +63,16 @@ fn what_the_server_says_out_of_shape_is_counted_and_reported_now_and_then() {
     );
     harness.passes(Duration::from_secs(1));
     harness.server_says(dial, &[bad]);
-    let told = harness.hears(PORT);
-    assert_eq!(told["code"], "server-protocol");
+    let frames = harness.receive(PORT);
+    assert_eq!(frames["code"], "server-protocol");
     assert!(
-        told["message"]
+        frames["message"]
             .as_str()
             .unwrap()
             .contains("`/round` is a string; it must be an integer")
     );
-    harness.says(PORT, json!({"type":"status","id":"q"}));
-    let total = harness.hears(PORT)["total"].clone();
+    harness.send(PORT, json!({"type":"status","id":"q"}));
+    let total = harness.receive(PORT)["total"].clone();
     assert_eq!(
         (&total["filtered"]["refused"], &total["queued"]),
         (&json!(3), &json!(2))
@@ -82,15 +82,15 @@ fn what_the_server_says_out_of_shape_is_counted_and_reported_now_and_then() {
 #[test]
 fn urgent_messages_overtake_while_they_wait() {
     let mut harness = Harness::with_client();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1"}),
     );
     let dial = harness.dials();
     for (lane, text) in [(2, "later"), (1, "one"), (0, "now"), (1, "two")] {
-        harness.says(PORT, json!({"type":"send","session":"s","lane":lane,"text":text}));
+        harness.send(PORT, json!({"type":"send","session":"s","lane":lane,"text":text}));
     }
-    harness.says(PORT, json!({"type":"send","session":"s","text":"usual"}));
+    harness.send(PORT, json!({"type":"send","session":"s","text":"usual"}));
     harness.give(longwire::core::io::Input::Link(
         dial,
         longwire::core::io::LinkEvent::Opened {

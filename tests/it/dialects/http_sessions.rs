@@ -43,7 +43,7 @@ impl Harness {
     }
 
     #[track_caller]
-    pub(super) fn hears_state(&mut self) -> Value {
+    pub(super) fn receive_state(&mut self) -> Value {
         let index = self
             .delivered
             .iter()
@@ -54,14 +54,14 @@ impl Harness {
 
 pub(super) fn opened(options: Value) -> (Harness, DialId) {
     let mut harness = Harness::with_client();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1/x?a=1","options":options}),
     );
     let dial = harness.dials();
-    let opened = harness.hears(PORT);
+    let opened = harness.receive(PORT);
     assert_eq!(opened["type"], "opened", "{opened}");
-    assert_eq!(harness.hears_state()["state"], "connecting");
+    assert_eq!(harness.receive_state()["state"], "connecting");
     harness.delivered.clear();
     (harness, dial)
 }
@@ -74,13 +74,13 @@ fn events_come_with_their_names_and_a_lost_stream_goes_on_where_it_was() {
     let asked = harness.fetches();
     assert!(asked.streaming && !asked.headers.iter().any(|(name, _)| name == "Last-Event-ID"));
     harness.is_answered(dial, 200, STREAM, "");
-    assert_eq!(harness.hears_state()["state"], "open");
+    assert_eq!(harness.receive_state()["state"], "open");
     harness.is_streamed(
         dial,
         "retry: 7000\nid: 41\nevent: tick\ndata: {\"a\":1}\n\ndata: pl",
     );
     harness.is_streamed(dial, "ain\n\n");
-    let (tick, plain) = (harness.hears(PORT), harness.hears(PORT));
+    let (tick, plain) = (harness.receive(PORT), harness.receive(PORT));
     assert_eq!(
         (&tick["event"], &tick["json"], &tick["lastEventId"]),
         (&json!("tick"), &json!({"a": 1}), &json!("41"))
@@ -90,7 +90,7 @@ fn events_come_with_their_names_and_a_lost_stream_goes_on_where_it_was() {
         (&Value::Null, &json!("plain"), &json!("41"))
     );
     harness.link_ends(dial, LinkEnd::default());
-    let waiting = harness.hears_state();
+    let waiting = harness.receive_state();
     assert!(waiting["retryIn"].as_u64().unwrap() >= 7000, "{waiting}");
     harness.passes(Duration::from_secs(8));
     let dial = harness.dials();
@@ -100,9 +100,9 @@ fn events_come_with_their_names_and_a_lost_stream_goes_on_where_it_was() {
             .headers
             .contains(&("Last-Event-ID".to_owned(), "41".to_owned()))
     );
-    harness.hears_state();
+    harness.receive_state();
     harness.is_answered(dial, 200, STREAM, "");
-    assert_eq!(harness.hears_state()["continuity"], "server");
+    assert_eq!(harness.receive_state()["continuity"], "server");
 }
 
 #[test]
@@ -110,14 +110,14 @@ fn a_204_stops_and_another_content_type_fails() {
     let (mut harness, dial) = opened(json!({"protocol":"sse"}));
     harness.fetches();
     harness.is_answered(dial, 204, &[], "");
-    let closed = harness.hears_state();
+    let closed = harness.receive_state();
     assert_eq!(
         (&closed["state"], &closed["status"]),
         (&json!("closed"), &json!(204))
     );
     let (mut harness, dial) = opened(json!({"protocol":"sse"}));
     harness.is_answered(dial, 200, &[("content-type", "text/html")], "");
-    let failed = harness.hears_state();
+    let failed = harness.receive_state();
     assert_eq!(
         (&failed["state"], &failed["error"]["code"]),
         (&json!("failed"), &json!("server-protocol"))
@@ -135,17 +135,17 @@ fn a_204_stops_and_another_content_type_fails() {
 #[test]
 fn an_expired_session_asks_for_credentials() {
     let mut harness = Harness::with_client();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1",
             "options":{"protocol":"poll","auth":"provider"}}),
     );
     harness.delivered.clear();
     let credentials = json!({"type":"authorize","session":"s","headers":{"Cookie":"sid=1"}});
-    harness.says(PORT, credentials);
+    harness.send(PORT, credentials);
     let dial = harness.dials();
     harness.is_answered(dial, 401, &[], "who are you");
-    let asked = std::iter::from_fn(|| Some(harness.hears(PORT)))
+    let asked = std::iter::from_fn(|| Some(harness.receive(PORT)))
         .find(|frame| frame["type"] == "auth-needed")
         .unwrap();
     assert_eq!(
@@ -165,9 +165,9 @@ fn a_polled_server_is_asked_at_its_interval_from_where_it_was() {
         &[("etag", "\"e1\"")],
         r#"{"tasks":[{"id": 1},{"id": 2}]}"#,
     );
-    assert_eq!(harness.hears_state()["state"], "open");
-    assert_eq!(harness.hears(PORT)["json"], json!({"id": 1}));
-    assert_eq!(harness.hears(PORT)["json"], json!({"id": 2}));
+    assert_eq!(harness.receive_state()["state"], "open");
+    assert_eq!(harness.receive(PORT)["json"], json!({"id": 1}));
+    assert_eq!(harness.receive(PORT)["json"], json!({"id": 2}));
     harness.passes(Duration::from_millis(4999));
     assert!(harness.asked.is_empty());
     harness.passes(Duration::from_millis(1));
@@ -186,7 +186,7 @@ fn a_polled_server_is_asked_at_its_interval_from_where_it_was() {
     harness.fetches();
     harness.is_answered(dial, 503, &[], "");
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
-    let waiting = harness.hears_state();
+    let waiting = harness.receive_state();
     assert_eq!(
         (&waiting["state"], &waiting["status"]),
         (&json!("waiting"), &json!(503))
@@ -195,8 +195,8 @@ fn a_polled_server_is_asked_at_its_interval_from_where_it_was() {
     let dial = harness.dials();
     assert_eq!(harness.fetches().url.query(), Some("a=1&since=2"));
     harness.is_answered(dial, 200, &[], r#"{"tasks":[]}"#);
-    harness.hears_state();
-    assert_eq!(harness.hears_state()["continuity"], "server");
+    harness.receive_state();
+    assert_eq!(harness.receive_state()["continuity"], "server");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_polled_server_that_wants_to_be_left_alone_is() {
         LinkEvent::Answered(answer(429, wait(90)).into()),
     ));
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
-    let waiting = harness.hears_state();
+    let waiting = harness.receive_state();
     assert_eq!(
         (&waiting["state"], &waiting["status"]),
         (&json!("waiting"), &json!(429))
@@ -254,10 +254,10 @@ fn a_full_log_asks_no_more_until_there_is_room() {
     harness.is_answered(dial, 200, &[], "one");
     assert!(matches!(harness.asked.pop_front(), Some(Output::Pause(_))));
     assert!(harness.asked.is_empty());
-    let message = std::iter::from_fn(|| Some(harness.hears(PORT)))
+    let message = std::iter::from_fn(|| Some(harness.receive(PORT)))
         .find(|frame| frame["type"] == "message")
         .unwrap();
-    harness.says(PORT, json!({"type":"ack","session":"s","seq":message["seq"]}));
+    harness.send(PORT, json!({"type":"ack","session":"s","seq":message["seq"]}));
     assert!(matches!(harness.asked.pop_front(), Some(Output::Resume(_))));
     harness.fetches();
 }
@@ -270,7 +270,7 @@ fn what_a_full_log_hangs_up_on_is_said_again_by_a_server_that_can() {
         harness.asked.clear();
         harness.give(Input::PortClosed(PORT));
         harness.comes(PORT, "main");
-        harness.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
+        harness.send(PORT, json!({"type":"open","id":"o2","session":"s"}));
         harness.dials();
         harness.fetches()
     };
@@ -307,7 +307,7 @@ fn an_id_that_was_taken_back_or_cannot_be_said_promises_nothing() {
         assert!(!asked.headers.iter().any(|(name, _)| name == "Last-Event-ID"));
         harness.delivered.clear();
         harness.is_answered(dial, 200, STREAM, "");
-        assert_eq!(harness.hears_state()["continuity"], "unknown");
+        assert_eq!(harness.receive_state()["continuity"], "unknown");
     }
 }
 
@@ -317,7 +317,7 @@ fn a_page_is_no_answer_to_a_poll_unless_pages_are_wanted() {
     let page = "<!DOCTYPE html><title>Log in</title>";
     let (mut harness, dial) = opened(json!({"protocol":"poll"}));
     harness.is_answered(dial, 200, html, page);
-    let waiting = harness.hears_state();
+    let waiting = harness.receive_state();
     assert_eq!(waiting["error"]["code"], "server-protocol", "{waiting}");
     let message = waiting["error"]["message"].as_str().unwrap();
     assert!(message.contains("HTML page titled `Log in`"), "{message}");
@@ -325,7 +325,7 @@ fn a_page_is_no_answer_to_a_poll_unless_pages_are_wanted() {
     for (options, body) in [(wanted, page), (json!({"protocol":"poll"}), "no page at all")] {
         let (mut harness, dial) = opened(options);
         harness.is_answered(dial, 200, html, body);
-        assert_eq!(harness.hears_state()["state"], "open");
+        assert_eq!(harness.receive_state()["state"], "open");
     }
 }
 
@@ -336,7 +336,7 @@ fn of_several_content_types_the_last_one_counts() {
     for (types, state) in [([html, events], "open"), ([events, html], "failed")] {
         let (mut harness, dial) = opened(json!({"protocol":"sse"}));
         harness.is_answered(dial, 200, &types, "");
-        assert_eq!(harness.hears_state()["state"], state, "{types:?}");
+        assert_eq!(harness.receive_state()["state"], state, "{types:?}");
     }
 }
 
@@ -345,13 +345,13 @@ fn a_post_is_confirmed_by_its_status_or_waits_again() {
     let (mut harness, dial) = opened(json!({"protocol":"sse","post":{"url":"http://127.0.0.1:1/in"}}));
     harness.fetches();
     harness.is_answered(dial, 200, STREAM, "");
-    harness.hears_state();
+    harness.receive_state();
     for id in ["a", "b", "c"] {
-        harness.says(
+        harness.send(
             PORT,
             json!({"type":"send","session":"s","id":id,"json":{"id":id},"receipt":true}),
         );
-        assert_eq!(harness.hears(PORT)["type"], "accepted");
+        assert_eq!(harness.receive(PORT)["type"], "accepted");
         assert_eq!(harness.transmits(), format!(r#"{{"id":"{id}"}}"#));
     }
     let answer = |status| Answer {
@@ -359,9 +359,9 @@ fn a_post_is_confirmed_by_its_status_or_waits_again() {
         ..Answer::default()
     };
     harness.give(Input::Link(dial, LinkEvent::Posted(1, answer(201).into())));
-    assert_eq!(harness.hears(PORT)["outcome"], "confirmed");
+    assert_eq!(harness.receive(PORT)["outcome"], "confirmed");
     harness.give(Input::Link(dial, LinkEvent::Posted(2, answer(422).into())));
-    let failed = harness.hears(PORT);
+    let failed = harness.receive(PORT);
     assert_eq!(
         (&failed["outcome"], &failed["error"]["code"]),
         (&json!("failed"), &json!("http-status"))
@@ -369,7 +369,7 @@ fn a_post_is_confirmed_by_its_status_or_waits_again() {
     let (mut dial, mut count) = (dial, 3);
     for status in [503, 429] {
         harness.give(Input::Link(dial, LinkEvent::Posted(count, answer(status).into())));
-        assert_eq!(harness.hears_state()["state"], "waiting");
+        assert_eq!(harness.receive_state()["state"], "waiting");
         harness.asked.clear();
         harness.passes(Duration::from_secs(2));
         dial = harness.dials();
@@ -389,8 +389,8 @@ fn a_post_is_confirmed_by_its_status_or_waits_again() {
 #[test]
 fn a_session_that_only_listens_says_so() {
     let (mut harness, _) = opened(json!({"protocol":"sse"}));
-    harness.says(PORT, json!({"type":"send","session":"s","id":"a","text":"x"}));
-    let error = harness.hears(PORT);
+    harness.send(PORT, json!({"type":"send","session":"s","id":"a","text":"x"}));
+    let error = harness.receive(PORT);
     assert_eq!(error["code"], "unsupported");
     assert!(error["message"].as_str().unwrap().contains("`post`"));
 }
@@ -417,11 +417,11 @@ fn a_machine_that_slept_asks_anew() {
 fn the_next_transport_is_tried_after_two_failures_and_the_best_again_after_a_while() {
     let (mut harness, dial) = opened(json!({"transports":["websocket","sse"],
         "urls":{"sse":"http://127.0.0.1:2/events"},"heartbeat":false}));
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"send","session":"s","id":"m","text":"for a better day"}),
     );
-    harness.hears(PORT);
+    harness.receive(PORT);
     harness.link_ends(
         dial,
         LinkEnd {
@@ -430,7 +430,7 @@ fn the_next_transport_is_tried_after_two_failures_and_the_best_again_after_a_whi
         },
     );
     assert_eq!(
-        harness.hears_state()["state"],
+        harness.receive_state()["state"],
         "waiting",
         "no status of one transport is final"
     );
@@ -440,21 +440,21 @@ fn the_next_transport_is_tried_after_two_failures_and_the_best_again_after_a_whi
     let dial = harness.dials();
     assert_eq!(harness.fetches().url.path(), "/events");
     harness.is_answered(dial, 200, STREAM, "");
-    let open = std::iter::from_fn(|| Some(harness.hears_state()))
+    let open = std::iter::from_fn(|| Some(harness.receive_state()))
         .find(|state| state["state"] == "open")
         .unwrap();
     assert_eq!(open["transport"], "sse");
     assert!(harness.asked.is_empty(), "what cannot be posted waits");
     let volatile = json!({"type":"send","session":"s","id":"v","text":"now or never","volatile":true});
-    harness.says(PORT, volatile);
-    let outcome = std::iter::from_fn(|| Some(harness.hears(PORT)))
+    harness.send(PORT, volatile);
+    let outcome = std::iter::from_fn(|| Some(harness.receive(PORT)))
         .find(|frame| frame["type"] == "outcome" || frame["type"] == "error");
     assert_eq!(
         outcome.unwrap()["outcome"],
         "dropped",
         "this transport only listens"
     );
-    harness.says(PORT, json!({"type":"cancel","session":"s","id":"m"}));
+    harness.send(PORT, json!({"type":"cancel","session":"s","id":"m"}));
     harness.passes(Duration::from_secs(300));
     assert!(
         matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })),
@@ -478,22 +478,22 @@ fn a_cursor_in_the_first_answer_proves_nothing_about_what_came_before() {
     harness.fetches();
     harness.delivered.clear();
     harness.is_answered(dial, 200, &[], "first");
-    assert_eq!(harness.hears_state()["continuity"], Value::Null);
+    assert_eq!(harness.receive_state()["continuity"], Value::Null);
     // The server has not said where to go on, so that the next dial cannot tell it.
-    harness.says(PORT, json!({"type": "reconnect", "session": "s"}));
+    harness.send(PORT, json!({"type": "reconnect", "session": "s"}));
     harness.asked.pop_front();
     let dial = harness.dials();
     harness.fetches();
     harness.delivered.clear();
     harness.is_answered(dial, 200, &[("x-next", "7")], "second");
-    assert_eq!(harness.hears_state()["continuity"], "unknown");
-    harness.says(PORT, json!({"type": "reconnect", "session": "s"}));
+    assert_eq!(harness.receive_state()["continuity"], "unknown");
+    harness.send(PORT, json!({"type": "reconnect", "session": "s"}));
     harness.asked.pop_front();
     let dial = harness.dials();
     assert!(harness.fetches().url.query().unwrap().contains("after=7"));
     harness.delivered.clear();
     harness.is_answered(dial, 200, &[], "third");
-    assert_eq!(harness.hears_state()["continuity"], "server");
+    assert_eq!(harness.receive_state()["continuity"], "server");
 }
 
 /// A session with these options, whose WebSocket has failed twice: it listens to its event stream.
@@ -517,7 +517,7 @@ fn fallen_back(options: &[(&str, Value)]) -> (Harness, DialId) {
 #[test]
 fn a_better_transport_is_tried_when_no_message_is_in_flight() {
     let (mut harness, dial) = fallen_back(&[("post", json!({"url":"http://127.0.0.1:2/post"}))]);
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"send","session":"s","id":"m","text":"posted"}),
     );
@@ -543,7 +543,7 @@ fn a_better_transport_is_tried_when_no_message_is_in_flight() {
 #[test]
 fn a_message_that_waits_for_a_better_transport_does_not_keep_the_session_from_trying_it() {
     let (mut harness, _) = fallen_back(&[]);
-    harness.says(PORT, json!({"type":"send","session":"s","id":"m","text":"waits"}));
+    harness.send(PORT, json!({"type":"send","session":"s","id":"m","text":"waits"}));
     assert!(harness.asked.is_empty(), "this transport only listens");
     harness.passes(Duration::from_secs(300));
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));

@@ -10,7 +10,7 @@ use crate::harness::{Harness, PORT};
 /// Opens a session with these options; its link stands.
 fn opened(options: Value) -> (Harness, DialId) {
     let mut harness = Harness::with_client();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}),
     );
@@ -21,7 +21,7 @@ fn opened(options: Value) -> (Harness, DialId) {
             .find(|(_, frame)| frame["type"] == "auth-needed");
         let nonce = asked.unwrap().1["nonce"].clone();
         let first = json!({"type":"authorize","session":"s","nonce":nonce,"auth":{"token":"first"}});
-        harness.says(PORT, first);
+        harness.send(PORT, first);
     }
     let dial = harness.dials();
     harness.give(Input::Link(
@@ -60,7 +60,7 @@ fn the_servers_words_are_answered_with_the_credentials_there_are() {
         ],
         "ready": {"/type":"auth_ok"},
     }));
-    harness.says(PORT, json!({"type":"send","session":"s","text":"waits"}));
+    harness.send(PORT, json!({"type":"send","session":"s","text":"waits"}));
     harness.server_says(dial, &[r#"{"type":"auth_required"}"#]);
     assert_eq!(written(&mut harness), [r#"{"token":"first","type":"auth"}"#]);
     harness.server_says(dial, &[r#"{"type":"auth_ok"}"#]);
@@ -107,12 +107,12 @@ fn the_provider_is_asked_with_what_the_server_said() {
     harness.give(Input::PortClosed(PORT));
     harness.comes(PORT, "main");
     harness.delivered.clear();
-    harness.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
+    harness.send(PORT, json!({"type":"open","id":"o2","session":"s"}));
     let again = frames(&mut harness, "auth-needed");
     assert_eq!(again[0]["values"], json!({"socket_id":"1.2"}));
     let answer =
         json!({"type":"authorize","session":"s","nonce":again[0]["nonce"],"auth":{"signature":"sig"}});
-    harness.says(PORT, answer);
+    harness.send(PORT, answer);
     assert_eq!(
         written(&mut harness),
         [r#"{"data":{"auth":"sig","id":"1.2"},"event":"subscribe"}"#]
@@ -127,7 +127,7 @@ fn a_provider_that_has_nothing_ends_it() {
     }));
     harness.server_says(dial, &[r#"{"challenge":1}"#]);
     let asked = frames(&mut harness, "auth-needed");
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"authorize","session":"s","nonce":asked[0]["nonce"],"failed":"no password"}),
     );

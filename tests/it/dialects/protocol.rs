@@ -75,14 +75,14 @@ impl Peer {
 
     fn dials_with(&mut self, options: Value) {
         let url = self.server.url("/");
-        self.says(json!({"type":"open","id":"o","session":"s","url":url,"options":options}));
+        self.send(json!({"type":"open","id":"o","session":"s","url":url,"options":options}));
         let opened = self.host.find("opened or error", |frame| {
             frame["type"] == "opened" || frame["type"] == "error"
         });
         assert_eq!(opened["type"], "opened", "{opened}");
     }
 
-    fn says(&mut self, frame: Value) {
+    fn send(&mut self, frame: Value) {
         self.host.send(&frame);
     }
 
@@ -97,7 +97,7 @@ impl Peer {
 
     /// The next thing of this kind that the server received. What a client must not do fails the test.
     #[track_caller]
-    fn hears(&mut self, field: &str) -> Value {
+    fn receive(&mut self, field: &str) -> Value {
         let line = self.server.wait_for(field, |line| {
             assert_eq!(line["violation"], Value::Null, "the client broke the protocol");
             !line[field].is_null()
@@ -109,7 +109,7 @@ impl Peer {
     #[track_caller]
     fn packet(&mut self, expected: &str) {
         loop {
-            let packet = self.hears("packet");
+            let packet = self.receive("packet");
             if packet != "3" {
                 assert_eq!(packet, expected);
                 return;
@@ -120,7 +120,7 @@ impl Peer {
     /// That nothing was wrong up to now.
     fn had_no_complaint(mut self) {
         self.server.command(json!({"tell":"all"}));
-        self.hears("told");
+        self.receive("told");
     }
 }
 
@@ -168,7 +168,7 @@ fn events_bytes_and_acknowledgements_travel_by_each_transport() {
         };
         // Plain, alone and several at once.
         let args = json!([1,"2",{"3":[true]}]);
-        peer.says(json!({"type":"send","session":"s","event":"message","args":args}));
+        peer.send(json!({"type":"send","session":"s","event":"message","args":args}));
         peer.packet(r#"42["message",1,"2",{"3":[true]}]"#);
         let one = r#"42["message-back",1,"2",{"3":[true]}]"#;
         peer.server.command(json!({"say":[one]}));
@@ -177,10 +177,10 @@ fn events_bytes_and_acknowledgements_travel_by_each_transport() {
             assert_eq!(peer.event(event)["args"], args, "{transport}");
         }
         // With attachments.
-        peer.says(json!({"type":"send","session":"s","event":"message","args":bytes}));
+        peer.send(json!({"type":"send","session":"s","event":"message","args":bytes}));
         peer.packet(&format!("452-{}", json!(["message", marks(2)[0], marks(2)[1]])));
         assert_eq!(
-            [peer.hears("bytes"), peer.hears("bytes")],
+            [peer.receive("bytes"), peer.receive("bytes")],
             [json!([1, 2, 3]), json!([4, 5, 6])]
         );
         let head = format!("452-{}", json!(["binary-back", marks(2)[0], marks(2)[1]]));
@@ -189,14 +189,14 @@ fn events_bytes_and_acknowledgements_travel_by_each_transport() {
             .command(json!({"say":[head, attachments[0], attachments[1], one]}));
         assert_eq!(peer.event("binary-back")["args"], bytes);
         // Acknowledged, by both sides.
-        peer.says(
+        peer.send(
             json!({"type":"request","session":"s","id":"1","event":"ask","args":[1],"match":{"ack":true}}),
         );
         peer.packet(r#"421["ask",1]"#);
         peer.server
             .command(json!({"say":[r#"431[1,"2",{"3":[false]}]"#]}));
         assert_eq!(peer.host.expect("response")["args"], json!([1,"2",{"3":[false]}]));
-        peer.says(
+        peer.send(
             json!({"type":"request","session":"s","id":"2","event":"ask","args":[],"match":{"ack":true}}),
         );
         peer.packet(r#"422["ask"]"#);
@@ -206,9 +206,9 @@ fn events_bytes_and_acknowledgements_travel_by_each_transport() {
         assert_eq!(peer.host.expect("response")["args"], bytes);
         peer.server.command(json!({"say":[r#"42789["question"]"#]}));
         let question = peer.event("question");
-        peer.says(json!({"type":"reply","session":"s","seq":question["seq"],"args":bytes}));
+        peer.send(json!({"type":"reply","session":"s","seq":question["seq"],"args":bytes}));
         peer.packet(&format!("462-789{}", json!(marks(2))));
-        assert_eq!(peer.hears("bytes"), json!([1, 2, 3]));
+        assert_eq!(peer.receive("bytes"), json!([1, 2, 3]));
         peer.had_no_complaint();
     }
 }
@@ -219,7 +219,7 @@ fn what_no_server_may_say_ends_the_link() {
         let Some(mut peer) = Peer::open(transport, json!({})) else {
             return;
         };
-        for (dial, said) in [
+        for (dial, sent) in [
             "abc",
             "4abc",
             "42{}",
@@ -231,12 +231,12 @@ fn what_no_server_may_say_ends_the_link() {
         .enumerate()
         {
             // After a packet that lacks its attachments comes another.
-            peer.server.command(json!({"say":[said, r#"42["next"]"#]}));
+            peer.server.command(json!({"say":[sent, r#"42["next"]"#]}));
             let waiting = peer.state("waiting");
             assert_eq!(
                 (&waiting["error"]["code"], &waiting["dial"]),
                 (&json!("server-protocol"), &json!(dial + 1)),
-                "{transport}: {said}"
+                "{transport}: {sent}"
             );
             // The next session has nothing of it.
             peer.packet_of_a_new_session();
@@ -252,7 +252,7 @@ impl Peer {
     fn packet_of_a_new_session(&mut self) {
         loop {
             // The old one is closed meanwhile.
-            let packet = self.hears("packet");
+            let packet = self.receive("packet");
             if packet == "40" {
                 break;
             }
@@ -270,7 +270,7 @@ fn pings_are_answered_on_each_transport() {
             return;
         };
         for _ in 0..3 {
-            assert_eq!(peer.hears("packet"), "3", "{transport}");
+            assert_eq!(peer.receive("packet"), "3", "{transport}");
         }
         peer.had_no_complaint();
     }
@@ -306,13 +306,13 @@ fn a_session_that_is_closed_says_so() {
         let Some(mut peer) = Peer::open(transport, json!({})) else {
             return;
         };
-        peer.says(json!({"type":"send","session":"s","event":"last"}));
-        peer.says(json!({"type":"close","session":"s","id":"c"}));
+        peer.send(json!({"type":"send","session":"s","event":"last"}));
+        peer.send(json!({"type":"close","session":"s","id":"c"}));
         peer.packet(r#"42["last"]"#);
         if transport == "polling" {
             peer.packet("1");
         } else {
-            assert_eq!(peer.hears("closed"), 1000);
+            assert_eq!(peer.receive("closed"), 1000);
         }
         peer.had_no_complaint();
     }
@@ -352,7 +352,7 @@ fn an_upgrade_loses_nothing_and_leaves_polling_behind() {
     peer.state("open");
     // Both sides send all the time.
     for number in 0..200 {
-        peer.says(json!({"type":"send","session":"s","event":"up","args":[number]}));
+        peer.send(json!({"type":"send","session":"s","event":"up","args":[number]}));
         if number % 20 == 0 {
             peer.server
                 .command(json!({"say":[format!(r#"42["down",{number}]"#)]}));
@@ -388,10 +388,10 @@ fn an_upgrade_that_fails_leaves_polling_as_it_is() {
         peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
         peer.state("open");
         for number in 0..20 {
-            peer.says(json!({"type":"send","session":"s","event":"up","args":[number]}));
+            peer.send(json!({"type":"send","session":"s","event":"up","args":[number]}));
             peer.packet(&format!(r#"42["up",{number}]"#));
         }
-        peer.says(json!({"type":"status","id":"q"}));
+        peer.send(json!({"type":"status","id":"q"}));
         assert_eq!(peer.host.expect("status")["total"]["dials"], 1);
         peer.had_no_complaint();
     }
@@ -406,7 +406,7 @@ fn a_balancers_cookie_comes_back_with_every_request() {
     peer.packet("40");
     peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
     peer.state("open");
-    assert_eq!(peer.hears("upgraded"), true);
+    assert_eq!(peer.receive("upgraded"), true);
     peer.had_no_complaint();
 }
 
@@ -416,7 +416,7 @@ fn polling_is_tried_where_a_socket_does_not_come() {
         return;
     };
     peer.dials(json!(["websocket", "polling"]), json!({}));
-    assert_eq!([peer.hears("asked"), peer.hears("asked")], ["WS", "GET"]);
+    assert_eq!([peer.receive("asked"), peer.receive("asked")], ["WS", "GET"]);
     peer.packet("40");
     peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
     assert_eq!(peer.state("open")["dial"], 1);
@@ -457,7 +457,7 @@ fn namespaces_are_asked_for_with_and_without_credentials() {
 
 #[test]
 fn an_unknown_namespace_is_reported() {
-    for (namespaces, asked, said) in [
+    for (namespaces, asked, sent) in [
         (json!(["/random"]), vec!["40/random,"], vec![]),
         (
             json!(["/", "/random"]),
@@ -472,7 +472,7 @@ fn an_unknown_namespace_is_reported() {
         for packet in asked {
             peer.packet(packet);
         }
-        peer.server.command(json!({"say":said}));
+        peer.server.command(json!({"say":sent}));
         peer.server
             .command(json!({"say":[r#"44/random,{"message":"Invalid namespace"}"#]}));
         let failed = peer.state("failed");
@@ -518,7 +518,7 @@ fn a_namespace_that_is_left_leaves_the_others() {
     let closed = peer.host.find("the end", |frame| frame["namespace"] == "/custom");
     assert_eq!(closed["state"], "closed");
     let message = "message to main namespace";
-    peer.says(json!({"type":"send","session":"s","event":"message","args":[message]}));
+    peer.send(json!({"type":"send","session":"s","event":"message","args":[message]}));
     peer.packet(&format!(r#"42["message","{message}"]"#));
     // The main one ends the session: it was meant.
     peer.server.command(json!({"say":["41"]}));

@@ -57,7 +57,7 @@ impl World {
         self.host.expect("message")
     }
 
-    fn says(&mut self, frame: Value) {
+    fn send(&mut self, frame: Value) {
         self.host.send(&frame);
     }
 
@@ -87,13 +87,13 @@ fn events_and_acknowledgements_travel_both_ways() {
         (&json!("echo"), &json!(["there"]))
     );
     // A message with a receipt, one that its acknowledgement confirms, and a request.
-    world.says(json!({"type":"send","session":"s","id":"1","event":"silent","args":[],"receipt":true}));
+    world.send(json!({"type":"send","session":"s","id":"1","event":"silent","args":[],"receipt":true}));
     assert_eq!(world.host.expect("outcome")["outcome"], "sent");
-    world.says(
+    world.send(
         json!({"type":"send","session":"s","id":"2","event":"x","confirm":{"ack":true},"receipt":true}),
     );
     assert_eq!(world.host.expect("outcome")["outcome"], "confirmed");
-    world.says(
+    world.send(
         json!({"type":"request","session":"s","id":"3","event":"ask","args":[{"n":1},"two"],
         "namespace":"/chat","match":{"ack":true}}),
     );
@@ -102,7 +102,7 @@ fn events_and_acknowledgements_travel_both_ways() {
         (&response["id"], &response["args"]),
         (&json!("3"), &json!([{"n":1},"two"]))
     );
-    world.says(
+    world.send(
         json!({"type":"request","session":"s","id":"4","event":"silent","args":[],
         "match":{"ack":true},"timeout":50}),
     );
@@ -116,9 +116,9 @@ fn events_and_acknowledgements_travel_both_ways() {
         (&question["args"], &question["namespace"], &question["reply"]),
         (&json!([{"deep":true}]), &json!("/chat"), &json!(true))
     );
-    world.says(json!({"type":"reply","session":"s","seq":question["seq"],"args":["yes"]}));
+    world.send(json!({"type":"reply","session":"s","seq":question["seq"],"args":["yes"]}));
     assert_eq!(world.server_reports("answers")["answers"], json!(["yes"]));
-    world.says(json!({"type":"reply","session":"s","seq":question["seq"],"args":["again"]}));
+    world.send(json!({"type":"reply","session":"s","seq":question["seq"],"args":["again"]}));
     assert_eq!(world.host.expect("error")["code"], "not-sent");
 }
 
@@ -129,14 +129,14 @@ fn polling_becomes_a_websocket_and_loses_nothing() {
     };
     world.opens(json!({}), json!({}));
     for number in 0..200 {
-        world.says(json!({"type":"send","session":"s","event":"n","args":[number]}));
+        world.send(json!({"type":"send","session":"s","event":"n","args":[number]}));
     }
     assert_eq!(world.server_reports("connected")["transport"], "polling");
     assert_eq!(world.server_reports("upgraded")["upgraded"], "websocket");
     for number in 0..200 {
         assert_eq!(world.message()["args"], json!([number]));
     }
-    world.says(json!({"type":"send","session":"s","event":"after","args":[]}));
+    world.send(json!({"type":"send","session":"s","event":"after","args":[]}));
     let last = world.server.wait_for("after", |line| line["event"] == "after");
     assert_eq!(last["transport"], "websocket");
 }
@@ -149,7 +149,7 @@ fn polling_alone_carries_everything() {
     };
     world.opens(json!({"transports":["polling"]}), json!({}));
     for number in 0..50 {
-        world.says(
+        world.send(
             json!({"type":"send","session":"s","id":number.to_string(),"event":"n",
             "args":[number,{"$base64":"AQID"}],"receipt":true}),
         );
@@ -162,10 +162,10 @@ fn polling_alone_carries_everything() {
     for _ in 0..3 {
         world.server.command(json!({"ask":"still","args":[]}));
         let still = world.message();
-        world.says(json!({"type":"reply","session":"s","seq":still["seq"],"args":[]}));
+        world.send(json!({"type":"reply","session":"s","seq":still["seq"],"args":[]}));
         world.server_reports("answers");
     }
-    world.says(json!({"type":"status","id":"q"}));
+    world.send(json!({"type":"status","id":"q"}));
     assert_eq!(world.host.expect("status")["total"]["dials"], 1);
 }
 
@@ -188,7 +188,7 @@ fn a_server_of_version_2_is_recognised_with_advice() {
             advice.contains("Socket.IO 2") && advice.contains("update"),
             "{advice}"
         );
-        world.says(json!({"type":"status","id":"q"}));
+        world.send(json!({"type":"status","id":"q"}));
         assert_eq!(
             world.host.expect("status")["total"]["dials"],
             1,
@@ -216,17 +216,17 @@ fn bytes_come_and_go_as_attachments() {
         .server
         .command(json!({"emit":"large","args":[{"$bytes":3_000_000}]}));
     let large = world.message();
-    world.says(json!({"type":"ack","session":"s","seq":large["seq"]}));
+    world.send(json!({"type":"ack","session":"s","seq":large["seq"]}));
     let large = large["args"].clone();
     assert_eq!(large[0]["$base64"].as_str().map(str::len), Some(4_000_000));
-    world.says(
+    world.send(
         json!({"type":"request","session":"s","id":"l","event":"up","args":large,"match":{"ack":true}}),
     );
     assert_eq!(world.host.expect("response")["args"], large);
     world.server.wait_for("large", |line| line["event"] == "up");
     let sent = json!([{"$base64":"AAEC"},{"$$base64":"mine"}]);
     world
-        .says(json!({"type":"request","session":"s","id":"r","event":"up","args":sent,"match":{"ack":true}}));
+        .send(json!({"type":"request","session":"s","id":"r","event":"up","args":sent,"match":{"ack":true}}));
     assert_eq!(world.host.expect("response")["args"], sent);
     let up = world.server.wait_for("up", |line| line["event"] == "up");
     assert_eq!(
@@ -243,9 +243,9 @@ fn large_events_go_in_order_with_their_attachments_and_arrays() {
         };
         world.opens(json!({"transports": transports}), json!({}));
         let text = "x".repeat(600_000);
-        world.says(json!({"type":"request","session":"s","id":"1","event":"large",
+        world.send(json!({"type":"request","session":"s","id":"1","event":"large",
             "args":[[1, [2]], text, {"$base64":"AQID"}],"match":{"ack":true}}));
-        world.says(json!({"type":"request","session":"s","id":"2","event":"small",
+        world.send(json!({"type":"request","session":"s","id":"2","event":"small",
             "args":[["after"]],"match":{"ack":true}}));
         let first = world.host.expect("response");
         assert_eq!(
@@ -259,7 +259,7 @@ fn large_events_go_in_order_with_their_attachments_and_arrays() {
         );
         world.server.command(json!({"ask":"question","args":[]}));
         let question = world.host.find("question", |frame| frame["event"] == "question");
-        world.says(json!({"type":"reply","session":"s","seq":question["seq"],"args":[text]}));
+        world.send(json!({"type":"reply","session":"s","seq":question["seq"],"args":[text]}));
         assert_eq!(world.server_reports("answers")["answers"], json!([text]));
     }
 }
@@ -273,7 +273,7 @@ fn what_is_more_than_the_server_takes_is_refused_and_ends_nothing() {
         world.opens(json!({"transports":[transport]}), json!({}));
         world.state("open");
         let large = "x".repeat(150_000);
-        world.says(
+        world.send(
             json!({"type":"send","session":"s","id":"a","event":"up","args":[large],"ifLost":"resend"}),
         );
         let outcome = world.host.expect("outcome");
@@ -283,13 +283,13 @@ fn what_is_more_than_the_server_takes_is_refused_and_ends_nothing() {
             "{transport}"
         );
         assert!(outcome["error"]["message"].as_str().unwrap().contains("100000"));
-        world.says(
+        world.send(
             json!({"type":"request","session":"s","id":"b","event":"up","args":[large],"match":{"ack":true}}),
         );
         assert_eq!(world.host.expect("response")["error"]["code"], "too-large");
         // By polling bytes are a third more.
         let bytes = json!([{"$base64":"AAAA".repeat(30_000)}]);
-        world.says(
+        world.send(
             json!({"type":"request","session":"s","id":"bytes","event":"up","args":bytes,"match":{"ack":true}}),
         );
         let is_refused = world.host.expect("response")["error"]["code"] == "too-large";
@@ -298,13 +298,13 @@ fn what_is_more_than_the_server_takes_is_refused_and_ends_nothing() {
         world.server.command(json!({"ask":"question"}));
         let question = world.message();
         let reply = |args: Value| json!({"type":"reply","session":"s","seq":question["seq"],"args":args});
-        world.says(reply(json!([large])));
+        world.send(reply(json!([large])));
         assert_eq!(world.host.expect("error")["code"], "too-large");
-        world.says(reply(json!(["small"])));
+        world.send(reply(json!(["small"])));
         assert_eq!(world.server_reports("answers")["answers"], json!(["small"]));
-        world.says(json!({"type":"request","session":"s","id":"c","event":"up","args":["small"],"match":{"ack":true}}));
+        world.send(json!({"type":"request","session":"s","id":"c","event":"up","args":["small"],"match":{"ack":true}}));
         assert_eq!(world.host.expect("response")["args"], json!(["small"]));
-        world.says(json!({"type":"status","id":"q"}));
+        world.send(json!({"type":"status","id":"q"}));
         assert_eq!(world.host.expect("status")["total"]["dials"], 1);
     }
 }
@@ -321,13 +321,13 @@ fn a_worker_that_died_answers_as_the_next_one() {
     world.host.kill();
     world.host = HostProcess::chromium(&world.scratch);
     world.host.hello();
-    world.says(json!({"type":"open","id":"o","session":"s"}));
+    world.send(json!({"type":"open","id":"o","session":"s"}));
     let again = world.message();
     assert_eq!(
         (&again["seq"], &again["redelivered"], &again["reply"]),
         (&question["seq"], &json!(true), &json!(true))
     );
-    world.says(json!({"type":"reply","session":"s","seq":again["seq"],"args":["late"]}));
+    world.send(json!({"type":"reply","session":"s","seq":again["seq"],"args":["late"]}));
     assert_eq!(world.server_reports("answers")["answers"], json!(["late"]));
     // One that is not answered in the server's time is the server's loss; the session goes on.
     world
@@ -342,9 +342,9 @@ fn a_worker_that_died_answers_as_the_next_one() {
             .unwrap()
             .contains("timed out")
     );
-    world.says(json!({"type":"reply","session":"s","id":"r","seq":unanswered["seq"],"args":[]}));
+    world.send(json!({"type":"reply","session":"s","id":"r","seq":unanswered["seq"],"args":[]}));
     world.host.find("ok", |frame| frame["id"] == "r");
-    world.says(json!({"type":"request","session":"s","id":"e","event":"x","args":[2],"match":{"ack":true}}));
+    world.send(json!({"type":"request","session":"s","id":"e","event":"x","args":[2],"match":{"ack":true}}));
     assert_eq!(world.host.expect("response")["args"], json!([2]));
 }
 
@@ -370,14 +370,14 @@ fn a_refusal_asks_for_credentials_and_fresh_ones_open() {
     };
     world.opens(json!({"auth":{"token":"bad"}}), json!({"auth":"provider"}));
     world.host.expect("auth-needed");
-    world.says(json!({"type":"authorize","session":"s","auth":{"token":"bad"}}));
+    world.send(json!({"type":"authorize","session":"s","auth":{"token":"bad"}}));
     let asked = world.host.expect("auth-needed");
     assert_eq!(asked["why"], "refused");
     let refused = world
         .host
         .find("the refusal", |frame| frame["reason"] == "Unauthorized");
     assert_eq!(refused["state"], "unauthorized");
-    world.says(json!({"type":"authorize","session":"s","nonce":asked["nonce"],"auth":{"token":"good"}}));
+    world.send(json!({"type":"authorize","session":"s","nonce":asked["nonce"],"auth":{"token":"good"}}));
     world.state("open");
 }
 
@@ -396,12 +396,12 @@ fn namespaces_are_refused_and_dropped_apart() {
         (&json!("failed"), &json!("handshake"))
     );
     world.state("open");
-    world.says(json!({"type":"send","session":"s","id":"1","event":"x","namespace":"/none"}));
+    world.send(json!({"type":"send","session":"s","id":"1","event":"x","namespace":"/none"}));
     assert_eq!(world.host.expect("outcome")["outcome"], "failed");
     world.server.command(json!({"kick":"/side"}));
     let dropped = world.host.find("the drop", |frame| frame["namespace"] == "/side");
     assert_eq!(dropped["state"], "closed");
-    world.says(json!({"type":"send","session":"s","id":"2","event":"x","receipt":true}));
+    world.send(json!({"type":"send","session":"s","id":"2","event":"x","receipt":true}));
     assert_eq!(
         world
             .host
@@ -410,7 +410,7 @@ fn namespaces_are_refused_and_dropped_apart() {
     );
     world.server.command(json!({"kick":"/"}));
     assert_eq!(world.state("failed")["error"]["code"], "closed-by-server");
-    world.says(json!({"type":"send","session":"s","id":"3","event":"x","namespace":"/other"}));
+    world.send(json!({"type":"send","session":"s","id":"3","event":"x","namespace":"/other"}));
     assert_eq!(world.host.expect("error")["code"], "bad-frame");
 }
 
@@ -421,7 +421,7 @@ fn a_server_that_restarts_is_found_again() {
     };
     world.opens(json!({}), json!({}));
     world.state("open");
-    world.says(json!({"type":"subscribe","session":"s","id":"u","key":"k","send":[{"event":"join","args":["room"]}]}));
+    world.send(json!({"type":"subscribe","session":"s","id":"u","key":"k","send":[{"event":"join","args":["room"]}]}));
     assert_eq!(
         world.server.wait_for("join", |line| line["event"] == "join")["args"],
         json!(["room"])

@@ -19,7 +19,7 @@ fn dialling(options: Value) -> (Harness, DialId) {
     for (name, value) in options.as_object().unwrap() {
         all[name] = value.clone();
     }
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1","options":all}),
     );
@@ -78,13 +78,13 @@ fn a_silent_server_is_left_when_its_own_time_is_up() {
 fn a_server_that_was_not_read_was_not_silent() {
     let (mut harness, dial) = open(json!({"queue":{"messages":1,"overflow":"pause"}}));
     harness.server_says(dial, &[r#"42["one"]"#]);
-    let one = std::iter::from_fn(|| Some(harness.hears(PORT)))
+    let one = std::iter::from_fn(|| Some(harness.receive(PORT)))
         .find(|frame| frame["type"] == "message")
         .unwrap();
     assert!(matches!(harness.asked.pop_front(), Some(Output::Pause(_))));
     harness.passes(Duration::from_secs(600));
     assert!(harness.asked.is_empty(), "nobody listened");
-    harness.says(PORT, json!({"type":"ack","session":"s","seq":one["seq"]}));
+    harness.send(PORT, json!({"type":"ack","session":"s","seq":one["seq"]}));
     assert!(matches!(harness.asked.pop_front(), Some(Output::Resume(_))));
     harness.passes(Duration::from_millis(44_999));
     assert!(
@@ -139,16 +139,16 @@ fn events_wait_until_every_namespace_was_answered_for() {
     harness.server_says(dial, &[r#"40/b,{"sid":"y"}"#]);
     assert_eq!(harness.transmits(), r#"42/b,["hi"]"#);
     assert_eq!(state(&mut harness)["state"], "open");
-    let early = harness.hears(PORT);
+    let early = harness.receive(PORT);
     assert_eq!(
         (&early["event"], &early["reply"]),
         (&json!("early"), &json!(true))
     );
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"reply","session":"s","seq":early["seq"],"args":[2],"id":"r"}),
     );
-    assert_eq!(harness.hears(PORT)["type"], "ok");
+    assert_eq!(harness.receive(PORT)["type"], "ok");
     assert_eq!(harness.transmits(), "430[2]");
 }
 
@@ -156,17 +156,17 @@ fn events_wait_until_every_namespace_was_answered_for() {
 fn a_loss_leaves_unknown_what_was_begun_and_sends_the_rest_again() {
     let (mut harness, dial) = open(json!({}));
     let bytes = json!([{"$base64":"AQI="}]);
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"send","session":"s","id":"a","event":"up","args":bytes}),
     );
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"request","session":"s","id":"b","event":"ask","match":{"ack":true},"ifLost":"resend"}),
     );
-    harness.says(PORT, json!({"type":"send","session":"s","id":"c","event":"last"}));
+    harness.send(PORT, json!({"type":"send","session":"s","id":"c","event":"last"}));
     harness.asked.clear();
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     // Of "40", the first message's two packets, and the request's one, three were begun.
     harness.link_ends(
         dial,
@@ -175,7 +175,7 @@ fn a_loss_leaves_unknown_what_was_begun_and_sends_the_rest_again() {
             ..LinkEnd::default()
         },
     );
-    let outcome = std::iter::from_fn(|| Some(harness.hears(PORT)))
+    let outcome = std::iter::from_fn(|| Some(harness.receive(PORT)))
         .find(|frame| frame["type"] == "outcome")
         .unwrap();
     assert_eq!(
@@ -190,7 +190,7 @@ fn a_loss_leaves_unknown_what_was_begun_and_sends_the_rest_again() {
     assert_eq!(harness.transmits(), r#"42["last"]"#);
     harness.delivered.clear();
     harness.server_says(dial, &[r#"431["yes"]"#]);
-    assert_eq!(harness.hears(PORT)["args"], json!(["yes"]));
+    assert_eq!(harness.receive(PORT)["args"], json!(["yes"]));
 }
 
 #[test]
@@ -210,14 +210,14 @@ fn what_a_server_remembers_of_others_is_not_asked_for() {
     harness.passes(Duration::from_secs(1));
     let dial = harness.dials();
     assert_eq!(asks(&mut harness, dial), r#"40{"pid":"p","user":"a"}"#);
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"authorize","session":"s","auth":{"user":"b"}}),
     );
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
     let dial = harness.dials();
     assert_eq!(asks(&mut harness, dial), r#"40{"user":"b"}"#);
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","options":{"protocol":"socket.io","socketio":{"auth":{"user":"c"}}}}),
     );
@@ -230,33 +230,33 @@ fn what_a_server_remembers_of_others_is_not_asked_for() {
 fn a_record_of_another_connection_is_not_answered() {
     let (mut harness, dial) = open(json!({}));
     harness.server_says(dial, &[r#"427["question"]"#]);
-    let question = harness.hears(PORT);
+    let question = harness.receive(PORT);
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
     let dial = harness.dials();
     harness.server_says(dial, &[GREETING, r#"40{"sid":"y"}"#]);
     harness.asked.clear();
     harness.delivered.clear();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"reply","session":"s","seq":question["seq"],"args":[]}),
     );
-    assert_eq!(harness.hears(PORT)["code"], "not-sent");
+    assert_eq!(harness.receive(PORT)["code"], "not-sent");
     assert!(harness.asked.is_empty());
 }
 
 #[test]
 fn rules_and_filters_know_events() {
     let (mut harness, dial) = open(json!({}));
-    harness.says(PORT, json!({"type":"subscribe","session":"s","id":"u","key":"k",
+    harness.send(PORT, json!({"type":"subscribe","session":"s","id":"u","key":"k",
         "send":[{"event":"join","args":["a"]}],"confirm":{"event":"joined","/0":"a"},
         "filter":[{"when":{"event":"tick"},"do":"conflate","key":"/0/s"}, {"when":{"kind":"text"},"do":"drop"}]}));
     assert_eq!(harness.transmits(), r#"42["join","a"]"#);
-    harness.hears_types(PORT);
+    harness.receive_types(PORT);
     harness.server_says(dial, &[r#"42["joined","b"]"#]);
-    assert_eq!(harness.hears_types(PORT), ["message"]);
+    assert_eq!(harness.receive_types(PORT), ["message"]);
     harness.server_says(dial, &[r#"42["joined","a"]"#]);
-    assert_eq!(harness.hears_types(PORT), ["subscription", "message"]);
+    assert_eq!(harness.receive_types(PORT), ["subscription", "message"]);
     harness.give(Input::PortClosed(PORT));
     harness.server_says(
         dial,
@@ -267,7 +267,7 @@ fn rules_and_filters_know_events() {
         ],
     );
     harness.comes(PORT, "main");
-    harness.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
+    harness.send(PORT, json!({"type":"open","id":"o2","session":"s"}));
     let ticks: Vec<Value> = harness
         .delivered
         .iter()
@@ -306,7 +306,7 @@ fn what_servers_may_do_wrong_ends_the_link_and_nothing_else() {
     for fine in ["6", "3", "3probe", r#"439["late"]"#, "2"] {
         let (mut harness, dial) = open(json!({}));
         harness.server_says(dial, &[fine, r#"42["still"]"#]);
-        assert_eq!(harness.hears(PORT)["event"], "still", "{fine}");
+        assert_eq!(harness.receive(PORT)["event"], "still", "{fine}");
     }
     let (mut harness, dial) = open(json!({}));
     harness.server_says(dial, &["1"]);
@@ -335,14 +335,14 @@ fn an_event_with_a_packet_above_the_limit_is_one_gap_and_the_next_one_is_deliver
         let one = r#"451-["next",{"_placeholder":true,"num":0}]"#;
         let next = vec![text(one), bytes()];
         harness.give(Input::Link(dial, LinkEvent::Messages(next)));
-        let gap = harness.hears(PORT);
+        let gap = harness.receive(PORT);
         assert_eq!(
             (&gap["type"], &gap["reason"]),
             (&json!("gap"), &json!("too-large")),
             "{what}"
         );
         assert_eq!(gap["count"], 1, "{what}");
-        let next = harness.hears(PORT);
+        let next = harness.receive(PORT);
         assert_eq!(next["event"], "next", "{what}: {next}");
         assert!(harness.asked.is_empty(), "the link stays open: {what}");
     }
@@ -351,17 +351,17 @@ fn an_event_with_a_packet_above_the_limit_is_one_gap_and_the_next_one_is_deliver
 #[test]
 fn an_event_that_the_next_connection_cannot_carry_fails() {
     let (mut harness, _) = dialling(json!({}));
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"send","session":"s","id":"event","event":"e"}),
     );
-    harness.says(PORT, json!({"type":"send","session":"s","id":"text","text":"t"}));
-    harness.says(
+    harness.send(PORT, json!({"type":"send","session":"s","id":"text","text":"t"}));
+    harness.send(
         PORT,
         json!({"type":"open","id":"o2","session":"s","url":"ws://127.0.0.1:1","options":{}}),
     );
     hangs_up(&mut harness);
-    harness.says(PORT, json!({"type":"reconnect","session":"s"}));
+    harness.send(PORT, json!({"type":"reconnect","session":"s"}));
     let dial = std::iter::from_fn(|| harness.asked.pop_front()).find_map(|output| match output {
         Output::Dial(dial, _) => Some(dial),
         _ => None,
@@ -373,8 +373,8 @@ fn an_event_that_the_next_connection_cannot_carry_fails() {
     };
     harness.give(Input::Link(dial.unwrap(), opened));
     assert_eq!(harness.transmits(), "t", "an event is no message of a WebSocket");
-    let told: Vec<Value> = harness.delivered.iter().map(|(_, frame)| frame.clone()).collect();
-    let outcome = told
+    let frames: Vec<Value> = harness.delivered.iter().map(|(_, frame)| frame.clone()).collect();
+    let outcome = frames
         .iter()
         .find(|frame| frame["type"] == "outcome")
         .expect("an outcome");
@@ -390,7 +390,7 @@ fn events_name_a_namespace_without_the_query_that_it_was_asked_for_with() {
     harness.server_says(dial, &[GREETING]);
     assert_eq!(harness.transmits(), "40/n?a=1,");
     harness.server_says(dial, &[r#"40/n,{"sid":"x"}"#]);
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"send","session":"s","event":"e","namespace":"/n"}),
     );
@@ -406,24 +406,24 @@ fn a_servers_event_is_acknowledged_once() {
         .iter()
         .find_map(|(_, frame)| frame["seq"].as_u64().filter(|_| frame["reply"] == true));
     let reply = json!({"type":"reply","session":"s","id":"r","seq":seq.unwrap(),"args":["yes"]});
-    harness.says(PORT, reply.clone());
+    harness.send(PORT, reply.clone());
     assert_eq!(harness.transmits(), r#"437["yes"]"#);
     harness.delivered.clear();
-    harness.says(PORT, reply);
-    assert_eq!(harness.hears(PORT)["code"], "not-sent");
+    harness.send(PORT, reply);
+    assert_eq!(harness.receive(PORT)["code"], "not-sent");
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
 }
 
 #[test]
 fn no_ping_is_answered_behind_the_close_packet() {
     let (mut harness, dial) = open(json!({}));
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"request","session":"s","id":"r","event":"ask","match":{"ack":true}}),
     );
     assert_eq!(harness.transmits(), r#"421["ask"]"#);
     harness.give(Input::Link(dial, LinkEvent::Written(2)));
-    harness.says(PORT, json!({"type":"close","session":"s"}));
+    harness.send(PORT, json!({"type":"close","session":"s"}));
     assert!(matches!(harness.asked.pop_front(), Some(Output::Close { .. })));
     harness.server_says(dial, &["2"]);
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);

@@ -10,7 +10,7 @@ use crate::harness::{Harness, PORT};
 /// Opens a session with these options and does not let its link come yet.
 fn dialling(options: Value) -> (Harness, DialId) {
     let mut harness = Harness::with_client();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}),
     );
@@ -35,7 +35,7 @@ fn subscribe(harness: &mut Harness, key: &str, more: Value) {
     for (name, value) in more.as_object().unwrap() {
         frame[name] = value.clone();
     }
-    harness.says(PORT, frame);
+    harness.send(PORT, frame);
 }
 
 /// Everything written up to now.
@@ -67,7 +67,7 @@ fn delivered(harness: &mut Harness) -> Vec<String> {
 #[test]
 fn they_are_said_on_every_connection_that_is_ready_before_anything_that_waits() {
     let (mut harness, dial) = dialling(json!({"greeting":[{"text":"hello"}],"ready":{"/type":"ready"}}));
-    harness.says(PORT, json!({"type":"send","session":"s","text":"waits"}));
+    harness.send(PORT, json!({"type":"send","session":"s","text":"waits"}));
     subscribe(&mut harness, "a", json!({}));
     assert_eq!(delivered(&mut harness), ["a pending"]);
     link_opens(&mut harness, dial);
@@ -76,8 +76,8 @@ fn they_are_said_on_every_connection_that_is_ready_before_anything_that_waits() 
     assert_eq!(written(&mut harness), ["hello"]);
     assert_eq!(delivered(&mut harness), ["b pending"]);
     harness.server_says(dial, &[r#"{"type":"ready"}"#]);
-    let said = [r#"{"subscribe":"a"}"#, "b1", "b2", "waits"];
-    assert_eq!(written(&mut harness), said);
+    let sent = [r#"{"subscribe":"a"}"#, "b1", "b2", "waits"];
+    assert_eq!(written(&mut harness), sent);
     assert_eq!(delivered(&mut harness), ["a active", "b active"]);
     // The same again after a loss, and nothing waits any more.
     harness.delivered.clear();
@@ -87,7 +87,7 @@ fn they_are_said_on_every_connection_that_is_ready_before_anything_that_waits() 
     link_opens(&mut harness, dial);
     assert_eq!(written(&mut harness), ["hello"]);
     harness.server_says(dial, &[r#"{"type":"ready"}"#]);
-    assert_eq!(written(&mut harness)[..3], said[..3]);
+    assert_eq!(written(&mut harness)[..3], sent[..3]);
     assert_eq!(delivered(&mut harness), ["a active", "b active"]);
 }
 
@@ -96,7 +96,7 @@ fn what_is_not_said_yet_need_not_be_undone() {
     let (mut harness, dial) = dialling(json!({"ready":{"/type":"ready"}}));
     link_opens(&mut harness, dial);
     subscribe(&mut harness, "a", json!({}));
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"unsubscribe","session":"s","id":"u","key":"a"}),
     );
@@ -133,9 +133,9 @@ fn a_rule_confirms_them_anew_on_every_connection_or_they_have_failed() {
     // A worker that comes back is delivered how they stand.
     harness.give(Input::PortClosed(PORT));
     harness.comes(PORT, "main");
-    harness.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
+    harness.send(PORT, json!({"type":"open","id":"o2","session":"s"}));
     assert_eq!(
-        harness.hears(PORT)["subscriptions"],
+        harness.receive(PORT)["subscriptions"],
         json!([{"key":"a","state":"active"},{"key":"b","state":"active"}])
     );
 }
@@ -154,7 +154,7 @@ fn a_worker_that_comes_back_says_nothing_twice_on_one_connection() {
     harness.delivered.clear();
     harness.give(Input::PortClosed(PORT));
     harness.comes(PORT, "main");
-    harness.says(PORT, json!({"type":"open","id":"o2","session":"s"}));
+    harness.send(PORT, json!({"type":"open","id":"o2","session":"s"}));
     harness.delivered.clear();
     both(&mut harness);
     assert_eq!(delivered(&mut harness), ["a active", "b pending"]);
@@ -179,21 +179,21 @@ fn one_that_is_left_is_undone_and_said_no_more() {
     link_opens(&mut harness, dial);
     assert_eq!(written(&mut harness).len(), 2);
     harness.delivered.clear();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"unsubscribe","session":"s","id":"u","key":"a"}),
     );
-    assert_eq!(harness.hears(PORT)["type"], "ok");
+    assert_eq!(harness.receive(PORT)["type"], "ok");
     assert_eq!(written(&mut harness), [r#"{"leave":"a"}"#]);
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
     // Without a link there is no server to send it to.
     let dial = harness.dials();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"unsubscribe","session":"s","id":"u2","key":"b"}),
     );
     link_opens(&mut harness, dial);
-    let said = written(&mut harness);
-    assert!(said.is_empty(), "{said:?}");
+    let sent = written(&mut harness);
+    assert!(sent.is_empty(), "{sent:?}");
 }

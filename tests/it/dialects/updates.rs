@@ -14,7 +14,7 @@ impl Harness {
     fn opens_again(&mut self, options: Value) {
         let open =
             json!({"type":"open","id":"o2","session":"s","url":"http://127.0.0.1:1/x?a=1","options":options});
-        self.says(PORT, open);
+        self.send(PORT, open);
     }
 
     /// The old dial ends and a new one begins, which asks this.
@@ -33,7 +33,7 @@ impl Harness {
         self.delivered.clear();
         self.is_answered(dial, 200, STREAM, "");
         loop {
-            let state = self.hears_state();
+            let state = self.receive_state();
             if state["state"] == "open" {
                 return state;
             }
@@ -114,12 +114,12 @@ fn an_event_id_reaches_no_other_server() {
     let (dial, fetch) = harness.dials_anew(dial);
     assert_eq!(last_event_id(&fetch), None);
     assert_eq!(harness.opens_link(dial)["continuity"], "unknown");
-    harness.says(PORT, json!({"type":"reconnect","session":"s"}));
+    harness.send(PORT, json!({"type":"reconnect","session":"s"}));
     let (dial, fetch) = harness.dials_anew(dial);
     assert_eq!(last_event_id(&fetch), None);
     assert_eq!(harness.opens_link(dial)["continuity"], "unknown");
     harness.link_ends(dial, LinkEnd::default());
-    let waiting = harness.hears_state();
+    let waiting = harness.receive_state();
     assert!(
         waiting["retryIn"].as_u64().unwrap() < 60_000,
         "the first server's wish to be left alone is not this one's: {waiting}"
@@ -140,7 +140,7 @@ fn a_cursor_reaches_no_other_server() {
     assert_eq!(fetch.url.query(), None);
     harness.delivered.clear();
     harness.is_answered(dial, 200, &[], "[]");
-    let open = std::iter::from_fn(|| Some(harness.hears_state())).find(|state| state["state"] == "open");
+    let open = std::iter::from_fn(|| Some(harness.receive_state())).find(|state| state["state"] == "open");
     assert_eq!(open.unwrap()["continuity"], "unknown");
 }
 
@@ -168,7 +168,8 @@ fn a_cursor_is_sent_back_only_as_it_was_asked_for() {
         );
         harness.delivered.clear();
         harness.is_answered(dial, 200, &[], r#"{"tasks":[]}"#);
-        let open = std::iter::from_fn(|| Some(harness.hears_state())).find(|state| state["state"] == "open");
+        let open =
+            std::iter::from_fn(|| Some(harness.receive_state())).find(|state| state["state"] == "open");
         assert_eq!(open.unwrap()["continuity"], "unknown", "{other}");
     }
 }
@@ -184,7 +185,7 @@ fn options_that_say_nothing_about_a_position_leave_the_link_and_its_position() {
     harness.is_answered(dial, 200, &[], r#"[{"id":7}]"#);
     harness.opens_again(with(2000, 3));
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
-    harness.says(PORT, json!({"type":"reconnect","session":"s"}));
+    harness.send(PORT, json!({"type":"reconnect","session":"s"}));
     let (_, fetch) = harness.dials_anew(dial);
     assert_eq!(fetch.url.query(), Some("a=1&since=7"));
 }
@@ -212,7 +213,7 @@ fn a_lost_link_of_the_same_server_goes_on_where_it_was() {
     // Options that are no part of the dial leave the link and its place.
     harness.opens_again(json!({"protocol":"sse","urls":urls,"linger":5000}));
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
-    harness.says(PORT, json!({"type":"reconnect","session":"s"}));
+    harness.send(PORT, json!({"type":"reconnect","session":"s"}));
     let (dial, fetch) = harness.dials_anew(dial);
     assert_eq!(last_event_id(&fetch), Some("41"));
     assert_eq!(harness.opens_link(dial)["continuity"], "server");

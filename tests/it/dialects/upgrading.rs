@@ -19,14 +19,14 @@ const SESSIONS: usize = 12;
 /// What came of one namespace of one session.
 #[derive(Debug, Default)]
 struct Count {
-    heard: u64,
+    received: u64,
     answered: u64,
     last: Option<u64>,
 }
 
 impl Count {
     fn is_over(&self) -> bool {
-        self.last == Some(self.heard) && self.answered == self.heard
+        self.last == Some(self.received) && self.answered == self.received
     }
 }
 
@@ -43,9 +43,9 @@ fn numbers_come_once_and_in_order_while_many_connections_change() {
     for round in 0..rounds {
         count(&mut host, &server.url("/"), round);
         for _ in 0..SESSIONS + SESSIONS / 2 {
-            let told = server.wait_for("finished", |line| line["finished"].is_string());
-            assert_eq!(told["wrong"], Value::Null, "{told}");
-            upgraded += usize::from(told["transport"] == "websocket");
+            let finished = server.wait_for("finished", |line| line["finished"].is_string());
+            assert_eq!(finished["wrong"], Value::Null, "{finished}");
+            upgraded += usize::from(finished["transport"] == "websocket");
         }
     }
     assert!(upgraded > 0, "nothing was changed");
@@ -68,7 +68,7 @@ fn count(host: &mut HostProcess, url: &str, round: usize) {
     while !counts.values().all(Count::is_over) {
         let frame = host.next().expect("the host ended");
         match frame["type"].as_str().unwrap() {
-            "message" => heard(host, &frame, &mut counts),
+            "message" => count_received(host, &frame, &mut counts),
             "response" => {
                 let (key, number) = frame["id"].as_str().unwrap().rsplit_once(' ').unwrap();
                 let number: u64 = number.parse().unwrap();
@@ -91,18 +91,18 @@ fn count(host: &mut HostProcess, url: &str, round: usize) {
     }
 }
 
-fn heard(host: &mut HostProcess, frame: &Value, counts: &mut BTreeMap<String, Count>) {
+fn count_received(host: &mut HostProcess, frame: &Value, counts: &mut BTreeMap<String, Count>) {
     let session = &frame["session"];
     let namespace = frame["namespace"].as_str().unwrap_or("/");
     let key = format!("{} {namespace}", session.as_str().unwrap());
     let count = counts.get_mut(&key).unwrap();
     let number = frame["args"][0].as_u64().unwrap();
     if frame["event"] == "last" {
-        assert_eq!(number, count.heard, "the end overtook a number: {frame}");
+        assert_eq!(number, count.received, "the end overtook a number: {frame}");
         count.last = Some(number);
     } else {
-        count.heard += 1;
-        assert_eq!(number, count.heard, "{frame}");
+        count.received += 1;
+        assert_eq!(number, count.received, "{frame}");
         host.send(&json!({"type":"reply","session":session,"seq":frame["seq"],"args":[number]}));
         host.send(
             &json!({"type":"request","session":session,"id":format!("{key} {number}"),"event":"number",

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::{Ward, answering};
+use super::{DoctorHome, answering};
 
 /// A WebSocket server for one connection.
 fn websocket(
@@ -20,7 +20,7 @@ fn websocket(
 #[test]
 fn a_server_that_is_well() {
     use tokio_tungstenite::tungstenite::Message;
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let url = websocket(|mut socket| {
         socket.send(Message::text("hello")).unwrap();
         while socket.read().is_ok() {}
@@ -44,7 +44,7 @@ fn a_server_that_is_well() {
 
 #[test]
 fn servers_that_are_ill() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let gone = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("ws://{}/", listener.local_addr().unwrap())
@@ -86,7 +86,7 @@ fn servers_that_are_ill() {
 
 #[test]
 fn a_url_that_is_refused_betrays_no_password() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     for url in [
         "ws://user:secret@127.0.0.1/#part",
         "ftp://user:secret@127.0.0.1/?token=secret",
@@ -99,7 +99,7 @@ fn a_url_that_is_refused_betrays_no_password() {
 
 #[test]
 fn a_url_that_the_settings_forbid() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     ward.0.settings("[default]\nallow = [\"wss://a\"]\n");
     let found = ward.expect("url", "fail", "allowed: `wss://a`", &["--url", "wss://b/"]);
     assert!(
@@ -114,6 +114,6 @@ fn a_proxy_that_is_not_there() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}", listener.local_addr().unwrap())
     };
-    let ward = Ward(Ward::installed().0.with("https_proxy", gone));
+    let ward = DoctorHome(DoctorHome::installed().0.with("https_proxy", gone));
     ward.expect("url.proxy", "fail", "refused", &["--url", "wss://example.org/"]);
 }

@@ -26,9 +26,9 @@ const PAGE: &str = include_str!("../../../docs/DOCTOR.md");
 const NAME: &str = "com.longwire.bridge";
 
 /// A machine with one Chromium and nothing else, to be made ill.
-struct Ward(Scratch);
+struct DoctorHome(Scratch);
 
-impl Ward {
+impl DoctorHome {
     fn new() -> Self {
         let scratch = Scratch::new();
         let root = scratch.folder().to_path_buf();
@@ -162,13 +162,13 @@ fn answering(answer: &'static [u8]) -> String {
 
 #[test]
 fn all_well_is_one_line_and_nothing_is_left_running() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let output = ward.run(&["doctor"]);
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
     assert!(
-        said.starts_with("No problems found: ") && said.lines().count() == 1,
-        "{said}"
+        text.starts_with("No problems found: ") && text.lines().count() == 1,
+        "{text}"
     );
     ward.0.wait_for_no_broker();
     let document = ward.doctor(&[]);
@@ -184,10 +184,10 @@ fn all_well_is_one_line_and_nothing_is_left_running() {
 
 #[test]
 fn the_report_hides_what_is_private() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let url = answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     let output = ward.run(&["doctor", "--report", "--url", &url]);
-    let said = String::from_utf8(output.stdout).unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
     for part in [
         "### Findings",
         "### Status",
@@ -195,10 +195,10 @@ fn the_report_hides_what_is_private() {
         "url.upgrade",
         "broker started",
     ] {
-        assert!(said.contains(part), "{part} in {said}");
+        assert!(text.contains(part), "{part} in {text}");
     }
     for private in [ward.0.folder().to_str().unwrap(), "secret", "/live"] {
-        assert!(!said.contains(private), "{private} in {said}");
+        assert!(!text.contains(private), "{private} in {text}");
     }
 }
 
@@ -247,14 +247,14 @@ fn no_finding_is_forgotten() {
 
 #[test]
 fn a_home_of_its_own_is_reported() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let home = ward.0.home().to_str().unwrap().to_owned();
     ward.expect("home", "pass", &home, &[]);
 }
 
 #[test]
 fn looking_leaves_no_folder_behind() {
-    let ward = Ward::new();
+    let ward = DoctorHome::new();
     ward.doctor(&[]);
     let left: Vec<_> = fs::read_dir(ward.0.home()).unwrap().flatten().collect();
     assert!(left.is_empty(), "there is nothing to keep yet: {left:?}");

@@ -4,12 +4,12 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{ID, NAME, OTHER, Ward, set_mode};
+use super::{DoctorHome, ID, NAME, OTHER, set_mode};
 use crate::support::write_program;
 
 #[test]
 fn nothing_is_registered() {
-    let ward = Ward::new();
+    let ward = DoctorHome::new();
     let found = ward.expect("registered", "fail", "none of Chromium", &["--extension", ID]);
     ward.paste(found["fix"].as_str().unwrap());
     ward.expect("registered", "pass", "Chromium", &[]);
@@ -19,14 +19,14 @@ fn nothing_is_registered() {
 
 #[test]
 fn a_browser_beside_the_registered_one_is_offered() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     fs::create_dir_all(ward.path(".config/vivaldi")).unwrap();
     ward.mends("manifest.vivaldi", "skip", "not registered", &[]);
 }
 
 #[test]
 fn a_broken_manifest() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let good = fs::read_to_string(ward.manifest()).unwrap();
     for (from, to, words) in [
         ("{", "", "not valid JSON"),
@@ -52,7 +52,7 @@ fn a_broken_manifest() {
 
 #[test]
 fn firefox_rejects_what_chromium_takes() {
-    let ward = Ward::new();
+    let ward = DoctorHome::new();
     fs::create_dir_all(ward.path(".mozilla")).unwrap();
     let installed = ward.run(&[
         "install",
@@ -78,7 +78,7 @@ fn firefox_rejects_what_chromium_takes() {
 
 #[test]
 fn an_app_alone_is_a_registration() {
-    let ward = Ward::new();
+    let ward = DoctorHome::new();
     fs::remove_dir_all(ward.path(".config/chromium")).unwrap();
     ward.expect("registered", "warn", "no browser was found", &[]);
     let output = ward.run(&["install", "--app", "com.example.editor"]);
@@ -93,7 +93,7 @@ fn an_app_alone_is_a_registration() {
 
 #[test]
 fn a_registration_for_all_is_shadowed() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let folder = ward.path("root/etc/chromium/native-messaging-hosts");
     fs::create_dir_all(&folder).unwrap();
     let own = fs::read_to_string(ward.manifest()).unwrap();
@@ -109,7 +109,7 @@ fn a_registration_for_all_is_shadowed() {
 
 #[test]
 fn the_program_cannot_be_run() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     fs::remove_file(ward.copy()).unwrap();
     ward.mends("program.chromium", "fail", "No such file", &[]);
     set_mode(&ward.copy(), 0o644);
@@ -129,7 +129,7 @@ fn the_program_cannot_be_run() {
 
 #[test]
 fn an_extension_that_may_not() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     ward.expect("origin.chromium", "pass", ID, &["--extension", ID]);
     ward.mends("origin.chromium", "fail", OTHER, &["--extension", OTHER]);
     let both = format!("{ID},{OTHER}");
@@ -140,7 +140,7 @@ fn an_extension_that_may_not() {
 
 #[test]
 fn firefox_goes_on_where_an_add_on_is_not_named() {
-    let ward = Ward::new();
+    let ward = DoctorHome::new();
     fs::create_dir(ward.path(".mozilla")).unwrap();
     for args in [
         &["install", "--extension", "all@example.org", "--system"][..],
@@ -155,7 +155,7 @@ fn firefox_goes_on_where_an_add_on_is_not_named() {
 
 #[test]
 fn an_extension_whose_browser_knows_no_host() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let asked = ["--extension", "a@b"];
     let found = ward.expect(
         "registered",
@@ -173,7 +173,7 @@ fn an_extension_whose_browser_knows_no_host() {
 
 #[test]
 fn what_is_registered_for_all_is_mended_for_all() {
-    let ward = Ward::new();
+    let ward = DoctorHome::new();
     assert!(
         ward.run(&["install", "--extension", ID, "--system"])
             .status
@@ -193,7 +193,7 @@ fn what_is_registered_for_all_is_mended_for_all() {
 
 #[test]
 fn another_host_for_the_same_extension() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let rival = ward.manifest().with_file_name("org.old.bridge.json");
     let text = json!({"name": "org.old.bridge", "path": "/opt/old", "allowed_origins": [format!("chrome-extension://{ID}/")]});
     fs::write(&rival, text.to_string()).unwrap();
@@ -211,7 +211,7 @@ fn another_host_for_the_same_extension() {
 
 #[test]
 fn the_administrator_forbids_it() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let folder = ward.path("root/etc/chromium/policies/managed");
     fs::create_dir_all(&folder).unwrap();
     let policy = folder.join("policy.json");
@@ -231,7 +231,7 @@ fn the_administrator_forbids_it() {
 
 #[test]
 fn browsers_in_sandboxes() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     for folder in ["snap/firefox", ".var/app/com.brave.Browser"] {
         fs::create_dir_all(ward.path(folder)).unwrap();
     }
@@ -250,7 +250,7 @@ fn browsers_in_sandboxes() {
 
 #[test]
 fn a_receipt_that_cannot_be_read() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     fs::write(ward.0.home().join("state/installed.json"), "{").unwrap();
     assert_eq!(ward.run(&["uninstall"]).status.code(), Some(1));
     ward.mends("receipt", "fail", "cannot be read", &[]);
@@ -260,7 +260,7 @@ fn a_receipt_that_cannot_be_read() {
 
 #[test]
 fn a_products_own_name_stands_in_every_fix() {
-    let ward = Ward::new();
+    let ward = DoctorHome::new();
     let name = ["--name", "com.semantest.bridge", "--extension", ID];
     let found = ward.expect("registered", "fail", "none of", &name);
     ward.paste(found["fix"].as_str().unwrap());
@@ -273,7 +273,7 @@ fn a_products_own_name_stands_in_every_fix() {
 
 #[test]
 fn a_user_data_folder_is_looked_at_too() {
-    let ward = Ward::new();
+    let ward = DoctorHome::new();
     let folder = ward.path("my profile");
     let folder = folder.to_str().unwrap();
     assert!(

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::{Ward, set_mode};
+use super::{DoctorHome, set_mode};
 use crate::support::broker::FakeBroker;
 use crate::support::host::HostProcess;
 use crate::support::scratch::write_settings;
@@ -13,7 +13,7 @@ use crate::support::{SOON, eventually, program};
 
 #[test]
 fn a_running_broker_is_left_alone() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let mut broker = ward.0.command().arg("broker").spawn().unwrap();
     eventually(SOON, "the broker listens", || {
         ward.0.socket().exists().then_some(())
@@ -31,7 +31,7 @@ fn a_running_broker_is_left_alone() {
 
 #[test]
 fn a_host_that_does_not_do_its_duty() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let real = program().display();
     for (script, words) in [
         ("#!/no/such/interpreter\n".to_owned(), "cannot be started"),
@@ -63,7 +63,7 @@ fn a_host_that_does_not_do_its_duty() {
 
 #[test]
 fn no_broker_can_be_had() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     // Installing has looked for a broker there.
     let _ = fs::remove_dir_all(ward.0.home().join("run"));
     fs::write(ward.0.home().join("run"), "a file in the folder's place").unwrap();
@@ -73,7 +73,7 @@ fn no_broker_can_be_had() {
 
 #[test]
 fn a_broker_that_does_not_answer_and_one_of_another_version() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let silent = FakeBroker::listen(&ward.0);
     let found = ward.expect("broker", "fail", "did not answer within 5 s", &[]);
     assert_eq!(
@@ -104,7 +104,7 @@ fn a_broker_that_does_not_answer_and_one_of_another_version() {
 
 #[test]
 fn a_broker_that_hangs() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let mut host = HostProcess::chromium(&ward.0);
     host.hello();
     let broker = ward.0.broker();
@@ -129,12 +129,12 @@ fn a_broker_that_hangs() {
 
 #[test]
 fn an_extension_asks_for_more_than_the_broker_has() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let mut host = HostProcess::chromium(&ward.0);
     host.send(&json!({"type": "hello", "protocol": 1, "needs": ["websocket", "teleport"]}));
     host.expect("error");
-    let said = format!("{} needs teleport", crate::support::ORIGIN);
-    ward.expect("capabilities", "fail", &said, &[]);
+    let stdout = format!("{} needs teleport", crate::support::ORIGIN);
+    ward.expect("capabilities", "fail", &stdout, &[]);
     host.hello();
     assert!(
         !ward.doctor(&[]).to_string().contains("teleport"),
@@ -144,7 +144,7 @@ fn an_extension_asks_for_more_than_the_broker_has() {
 
 #[test]
 fn folders_and_the_disk() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     fs::write(ward.0.home().join("logs"), "a file").unwrap();
     ward.mends("logs", "warn", "is not a folder", &[]);
     let journal = ward.0.home().join("state/journal");
@@ -156,7 +156,7 @@ fn folders_and_the_disk() {
 
 #[test]
 fn a_proxy_script_of_the_desktop_is_not_read() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let file = ward.path(".config/kioslaverc");
     let kde = "[Proxy Settings]\nProxyType=2\nProxy Config Script=http://pac.test/p.pac\n";
     fs::write(&file, kde).unwrap();
@@ -171,7 +171,7 @@ fn a_proxy_script_of_the_desktop_is_not_read() {
 
 #[test]
 fn settings_that_cannot_be_used() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let file = ward.0.settings("[no-such-table]\n");
     ward.expect("settings", "fail", "settings.toml:1:", &[]);
     fs::remove_file(&file).unwrap();
@@ -185,7 +185,7 @@ fn settings_that_cannot_be_used() {
 
 #[test]
 fn settings_that_others_wrote_or_can_read() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let file = ward
         .0
         .settings("[proxy]\nurl = \"http://me:secret@127.0.0.1:1\"\n");
@@ -210,7 +210,7 @@ fn settings_of_another_user() {
     if !crate::skip::is_root("only root can make files of another user") {
         return;
     }
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let file = ward.0.settings("");
     std::os::unix::fs::chown(&file, Some(4321), None).unwrap();
     ward.mends("settings", "fail", "it belongs to user 4321", &[]);
@@ -218,7 +218,7 @@ fn settings_of_another_user() {
 
 #[test]
 fn settings_of_the_administrator_are_found() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let above = ward.path("root/etc/longwire/settings.toml");
     write_settings(&above, "[brokr]\n");
     ward.expect("settings", "fail", "etc/longwire/settings.toml:1:2: ", &[]);
@@ -231,7 +231,7 @@ fn settings_of_the_administrator_are_found() {
 
 #[test]
 fn the_state_folder_is_a_file() {
-    let ward = Ward::new();
+    let ward = DoctorHome::new();
     fs::write(ward.0.home().join("state"), "a file").unwrap();
     ward.mends("state", "warn", "is not a folder", &[]);
 }

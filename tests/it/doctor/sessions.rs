@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::Ward;
+use super::DoctorHome;
 use crate::support::host::HostProcess;
 use crate::support::{SOON, eventually};
 
@@ -83,12 +83,12 @@ fn nowhere() -> String {
 
 /// A session `s` that has failed to connect, as `status` reports it; the ward and the extension stay.
 struct Failing {
-    ward: Ward,
+    ward: DoctorHome,
     host: HostProcess,
     session: Value,
 }
 
-fn failing(ward: Ward, url: &str) -> Failing {
+fn failing(ward: DoctorHome, url: &str) -> Failing {
     let mut host = HostProcess::chromium(&ward.0);
     host.hello();
     host.send(&json!({"type": "open", "id": "o", "session": "s", "url": url}));
@@ -105,7 +105,7 @@ fn failing(ward: Ward, url: &str) -> Failing {
 }
 
 /// What `status` and `doctor` must say of it.
-fn assert_seen(ward: Ward, url: &str, codes: &[&str], words: &str, remedy: &str) {
+fn assert_seen(ward: DoctorHome, url: &str, codes: &[&str], words: &str, remedy: &str) {
     let Failing {
         ward,
         mut host,
@@ -126,8 +126,8 @@ fn assert_seen(ward: Ward, url: &str, codes: &[&str], words: &str, remedy: &str)
     assert!(detail.contains(words), "{words}: {detail}");
     let fix = finding["fix"].as_str().unwrap();
     assert!(fix.contains(remedy), "{remedy}: {fix}");
-    let said = String::from_utf8(ward.run(&["doctor"]).stdout).unwrap();
-    assert!(!said.contains("No problems found"), "{said}");
+    let printed = String::from_utf8(ward.run(&["doctor"]).stdout).unwrap();
+    assert!(!printed.contains("No problems found"), "{printed}");
     host.close();
 }
 
@@ -135,7 +135,7 @@ fn assert_seen(ward: Ward, url: &str, codes: &[&str], words: &str, remedy: &str)
 fn a_server_that_is_down() {
     let url = format!("ws://{}/", nowhere());
     assert_seen(
-        Ward::installed(),
+        DoctorHome::installed(),
         &url,
         &["refused"],
         "127.0.0.1",
@@ -147,7 +147,7 @@ fn a_server_that_is_down() {
 fn a_certificate_that_is_not_trusted() {
     let url = format!("wss://{}/", untrusted());
     assert_seen(
-        Ward::installed(),
+        DoctorHome::installed(),
         &url,
         &["tls"],
         "certificate",
@@ -159,14 +159,20 @@ fn a_certificate_that_is_not_trusted() {
 fn clear_text_to_a_port_that_speaks_tls() {
     let url = format!("ws://{}/", untrusted());
     let codes = ["handshake", "server-protocol", "link-lost", "tls"];
-    assert_seen(Ward::installed(), &url, &codes, "127.0.0.1", "wss://127.0.0.1");
+    assert_seen(
+        DoctorHome::installed(),
+        &url,
+        &codes,
+        "127.0.0.1",
+        "wss://127.0.0.1",
+    );
 }
 
 #[test]
 fn a_name_without_an_address() {
     let url = "wss://nowhere.invalid/";
     assert_seen(
-        Ward::installed(),
+        DoctorHome::installed(),
         url,
         &["dns"],
         "nowhere.invalid",
@@ -176,7 +182,7 @@ fn a_name_without_an_address() {
 
 #[test]
 fn a_proxy_that_is_down() {
-    let mut ward = Ward::installed();
+    let mut ward = DoctorHome::installed();
     ward.0 = ward.0.with("https_proxy", format!("http://{}", nowhere()));
     assert_seen(ward, "wss://server.invalid/", &["proxy"], "proxy", "_proxy");
 }
@@ -186,7 +192,13 @@ fn credentials_that_are_refused() {
     for status in ["401 Unauthorized", "403 Forbidden"] {
         let url = format!("ws://{}/", answering_always(status));
         let number = &status[..3];
-        assert_seen(Ward::installed(), &url, &["http-status"], number, "credentials");
+        assert_seen(
+            DoctorHome::installed(),
+            &url,
+            &["http-status"],
+            number,
+            "credentials",
+        );
     }
 }
 
@@ -194,7 +206,7 @@ fn credentials_that_are_refused() {
 fn a_path_that_is_not_there() {
     let url = format!("ws://{}/chat", answering_always("404 Not Found"));
     assert_seen(
-        Ward::installed(),
+        DoctorHome::installed(),
         &url,
         &["http-status"],
         "404",
@@ -206,14 +218,14 @@ fn a_path_that_is_not_there() {
 fn a_server_that_speaks_http_only() {
     let url = format!("ws://{}/", answering_always("200 OK"));
     let codes = ["http-status", "handshake"];
-    assert_seen(Ward::installed(), &url, &codes, "200", "accepts WebSockets");
+    assert_seen(DoctorHome::installed(), &url, &codes, "200", "accepts WebSockets");
 }
 
 #[test]
 fn the_log_has_a_line_when_a_link_is_lost_and_one_when_it_is_back() {
     let place = nowhere();
     let url = format!("ws://{place}/");
-    let Failing { ward, mut host, .. } = failing(Ward::installed(), &url);
+    let Failing { ward, mut host, .. } = failing(DoctorHome::installed(), &url);
     let lines = |words: &str| {
         let log = ward.0.log();
         log.lines().filter(|line| line.contains(words)).count()
@@ -281,7 +293,7 @@ fn upgraded<S: Read + Write>(mut stream: S) -> std::io::Result<S> {
 
 #[test]
 fn a_running_browser_with_a_folder_of_its_own_is_found_and_its_fix_works() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let folder = ward.path("wxt-profile");
     std::fs::create_dir_all(&folder).unwrap();
     // Any program with a browser's command line.
@@ -303,7 +315,7 @@ fn a_running_browser_with_a_folder_of_its_own_is_found_and_its_fix_works() {
 
 #[test]
 fn one_command_may_trust_what_the_settings_do_not() {
-    let ward = Ward::installed();
+    let ward = DoctorHome::installed();
     let (place, pem) = self_signed();
     let (url, ca) = (format!("wss://{place}/"), ward.path("ca.pem"));
     std::fs::write(&ca, pem).unwrap();

@@ -26,7 +26,7 @@ fn flood(count: usize, size: usize, options: Value) -> (Vec<String>, BTreeMap<St
     frames.push(json!({"type": "close", "session": "s", "id": "c"}));
     host.send(&json!({"type": "batch", "frames": frames}));
     let detached = host.expect("detached");
-    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut reported: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for frame in host.passed() {
         let word = match frame["type"].as_str() {
             Some("outcome") => &frame["outcome"],
@@ -34,24 +34,28 @@ fn flood(count: usize, size: usize, options: Value) -> (Vec<String>, BTreeMap<St
             _ => continue,
         };
         let id = frame["id"].as_str().unwrap().to_owned();
-        told.entry(id)
+        reported
+            .entry(id)
             .or_default()
             .push(word.as_str().unwrap().to_owned());
     }
-    let heard = server.heard();
-    assert!(heard.iter().all(|text| text.len() == size), "a message was cut");
-    let ids = heard.into_iter().map(|text| text[..6].to_owned()).collect();
-    (ids, told, detached)
+    let received = server.received();
+    assert!(
+        received.iter().all(|text| text.len() == size),
+        "a message was cut"
+    );
+    let ids = received.into_iter().map(|text| text[..6].to_owned()).collect();
+    (ids, reported, detached)
 }
 
 #[test]
 fn a_flood_of_small_messages_is_written_before_the_close_frame() {
-    let (heard, told, detached) = flood(20_000, 10, json!({"outbox": {"messages": 20_000}}));
+    let (received, reported, detached) = flood(20_000, 10, json!({"outbox": {"messages": 20_000}}));
     let all: Vec<String> = (0..20_000).map(|number| format!("{number:06}")).collect();
-    assert_eq!(heard.len(), all.len());
-    assert_eq!(heard, all);
-    assert_eq!(told.len(), 20_000);
-    assert!(told.values().all(|words| words == &["sent"]));
+    assert_eq!(received.len(), all.len());
+    assert_eq!(received, all);
+    assert_eq!(reported.len(), 20_000);
+    assert!(reported.values().all(|words| words == &["sent"]));
     assert_eq!(
         (&detached["reason"], &detached["clean"]),
         (&json!("closed"), &json!(true))
@@ -60,14 +64,14 @@ fn a_flood_of_small_messages_is_written_before_the_close_frame() {
 
 #[test]
 fn a_flood_of_large_messages_is_written_or_refused_before_it_is_accepted() {
-    let (heard, told, detached) = flood(100, 100_000, json!({}));
-    assert_eq!(told.len(), 100);
+    let (received, reported, detached) = flood(100, 100_000, json!({}));
+    assert_eq!(reported.len(), 100);
     let with = |word: &str| -> Vec<String> {
-        let those = told.iter().filter(|(_, words)| words == &&[word]);
+        let those = reported.iter().filter(|(_, words)| words == &&[word]);
         those.map(|(id, _)| id.clone()).collect()
     };
-    assert_eq!(heard, with("sent"), "in order, and nothing else");
-    assert_eq!(heard.len() + with("outbox-full").len(), 100, "{told:?}");
-    assert!(heard.len() >= 80, "8 MiB fit: {}", heard.len());
+    assert_eq!(received, with("sent"), "in order, and nothing else");
+    assert_eq!(received.len() + with("outbox-full").len(), 100, "{reported:?}");
+    assert!(received.len() >= 80, "8 MiB fit: {}", received.len());
     assert_eq!(detached["clean"], true);
 }

@@ -131,7 +131,7 @@ fn crash_at(point: &str, crossing: u64, padding: usize) -> bool {
         observer.reasons
     );
     let mut counts = BTreeMap::new();
-    for text in server.heard() {
+    for text in server.received() {
         *counts.entry(text).or_insert(0) += 1;
     }
     for (id, outcomes) in &observer.outcomes {

@@ -29,10 +29,10 @@ fn head(stream: &TcpStream) {
 }
 
 /// A WebSocket server that says this, and then listens until it is left.
-fn socket(said: Vec<Message>) -> u16 {
+fn socket(sent_count: Vec<Message>) -> u16 {
     serve(|stream| {
         let mut socket = tungstenite::accept(stream).unwrap();
-        for message in said {
+        for message in sent_count {
             socket.send(message).unwrap();
         }
         while socket.read().is_ok() {}
@@ -60,14 +60,14 @@ fn greeting() -> Vec<Message> {
 }
 
 fn socketio(packets: Vec<Message>) -> (u16, Value) {
-    let mut said = greeting();
-    said.extend(packets);
+    let mut sent_count = greeting();
+    sent_count.extend(packets);
     let options = json!({"protocol": "socket.io", "socketio": {"transports": ["websocket"]}});
-    (socket(said), options)
+    (socket(sent_count), options)
 }
 
 /// Lets a server say something large and then something small, while examining takes as long as the test wants.
-fn keeps_nobody_waiting(port: u16, mut options: Value) {
+fn delays_no_other_session(port: u16, mut options: Value) {
     let (stall, scratch) = Stall::at("broker.examine");
     let echo = Echo::start();
     let mut other = HostProcess::of(&scratch, OTHER_ORIGIN);
@@ -103,15 +103,15 @@ fn keeps_nobody_waiting(port: u16, mut options: Value) {
 
 #[test]
 fn a_large_message_of_a_websocket() {
-    let said = vec![Message::text(large()), Message::text("\"small\"")];
-    keeps_nobody_waiting(socket(said), json!({"format": "json"}));
+    let sent_count = vec![Message::text(large()), Message::text("\"small\"")];
+    delays_no_other_session(socket(sent_count), json!({"format": "json"}));
 }
 
 #[test]
 fn a_large_event_of_socketio() {
     let event = format!(r#"42["e",{}]"#, large());
     let (port, options) = socketio(vec![Message::text(event), Message::text(r#"42["small"]"#)]);
-    keeps_nobody_waiting(port, options);
+    delays_no_other_session(port, options);
 }
 
 #[test]
@@ -122,12 +122,12 @@ fn a_large_attachment_of_socketio() {
         Message::text(r#"42["small"]"#),
     ];
     let (port, options) = socketio(packets);
-    keeps_nobody_waiting(port, options);
+    delays_no_other_session(port, options);
 }
 
 #[test]
 fn a_large_event_of_a_stream() {
     let body = format!("data: {}\n\ndata: small\n\n", large());
     let options = json!({"protocol": "sse", "format": "json"});
-    keeps_nobody_waiting(stream("text/event-stream", body), options);
+    delays_no_other_session(stream("text/event-stream", body), options);
 }

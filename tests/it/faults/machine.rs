@@ -16,12 +16,12 @@ use crate::support::scratch::Scratch;
 fn forgetful() -> (String, mpsc::Receiver<u32>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
-    let (told, connections) = mpsc::channel();
+    let (message_sender, connections) = mpsc::channel();
     std::thread::spawn(move || {
         let mut forgotten = Vec::new();
         for (number, stream) in (1..).zip(listener.incoming()) {
             let mut socket = accept(stream.unwrap()).unwrap();
-            if told.send(number).is_err() {
+            if message_sender.send(number).is_err() {
                 return;
             }
             if number == 1 {
@@ -96,18 +96,18 @@ fn a_disk_that_is_full_makes_a_session_live_on_in_memory_and_says_so() {
     observer.receive(&mut host, |seen| seen.newest == 5);
     // Far more than the disk holds, none of it acknowledged before all has come.
     server.say_up_to(200, 20_000);
-    let (mut last, mut told) = (0, Vec::new());
+    let (mut last, mut errors) = (0, Vec::new());
     while observer.newest < 200 {
         let frame = host.next().unwrap();
         last = observer.see(&frame).unwrap_or(last);
-        told.extend(frame["error"]["message"].as_str().map(str::to_owned));
+        errors.extend(frame["error"]["message"].as_str().map(str::to_owned));
     }
     assert!(
-        told.len() == 1 && told[0].contains("durability is `memory` now"),
-        "{told:?}"
+        errors.len() == 1 && errors[0].contains("durability is `memory` now"),
+        "{errors:?}"
     );
     assert_eq!(
-        (observer.told_missing, observer.gaps),
+        (observer.reported_missing, observer.gaps),
         (0, 0),
         "memory has it all"
     );
@@ -117,7 +117,7 @@ fn a_disk_that_is_full_makes_a_session_live_on_in_memory_and_says_so() {
     server.say_up_to(300, 10);
     let mut host = observer.attach(&scratch);
     observer.receive(&mut host, |seen| seen.newest == 300);
-    assert_eq!(observer.told_missing, 0);
+    assert_eq!(observer.reported_missing, 0);
     host.send(&json!({"type": "send", "session": "s", "id": "up", "text": "up", "receipt": true}));
     let accepted = host.expect("accepted");
     assert_eq!(accepted["durability"], "memory");

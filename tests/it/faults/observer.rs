@@ -24,7 +24,7 @@ pub(crate) struct Observer {
     /// Something since the newest number says that numbers may be missing.
     excused: bool,
     /// Numbers that never came, all of them in gaps.
-    pub(crate) told_missing: u64,
+    pub(crate) reported_missing: u64,
     /// Messages that gaps have counted.
     pub(crate) gaps: u64,
     /// Why there were gaps.
@@ -48,7 +48,7 @@ impl Observer {
             names: BTreeMap::new(),
             newest: 0,
             excused: false,
-            told_missing: 0,
+            reported_missing: 0,
             gaps: 0,
             reasons: BTreeSet::new(),
             redelivered: 0,
@@ -146,7 +146,7 @@ impl Observer {
             "numbers {}..{number} are missing and nobody said so",
             self.newest + 1
         );
-        self.told_missing += missing;
+        self.reported_missing += missing;
         self.newest = number;
         self.excused = false;
     }

@@ -18,13 +18,13 @@ fn a_frozen_reader_is_reported_and_costs_its_host_nothing() {
     server.say_up_to(5000, 1000);
     host.expect("stalled");
     eventually(SOON, "the server is read all the same", || {
-        (server.said() == 5000).then_some(())
+        (server.sent_count() == 5000).then_some(())
     });
     let held = kilobytes(host.id(), "RssAnon");
     assert!(held < 2048, "the host holds {held} kB of its own");
     // It thaws: everything that was kept comes, and what was dropped is counted.
     observer.receive(&mut host, |seen| seen.newest == 5000);
-    assert_eq!(observer.told_missing, observer.gaps);
+    assert_eq!(observer.reported_missing, observer.gaps);
     assert!(observer.gaps > 4000, "{}", observer.gaps);
 }
 
@@ -38,7 +38,7 @@ fn a_paused_log_makes_the_server_wait_instead() {
     server.say_up_to(20_000, 2000);
     host.expect("stalled");
     observer.receive(&mut host, |seen| seen.newest == 20_000);
-    assert_eq!((observer.told_missing, observer.gaps), (0, 0));
+    assert_eq!((observer.reported_missing, observer.gaps), (0, 0));
 }
 
 #[test]
@@ -53,13 +53,13 @@ fn what_comes_last_can_be_what_is_dropped() {
     server.say_up_to(5000, 10);
     host.expect("stalled");
     eventually(SOON, "the server is read all the same", || {
-        (server.said() == 5000).then_some(())
+        (server.sent_count() == 5000).then_some(())
     });
     observer.receive(&mut host, |seen| seen.newest >= 200);
     // The gap stands where the loss was: behind what was kept, before what comes when there is room again.
     server.say_up_to(5001, 10);
     observer.receive(&mut host, |seen| seen.newest == 5001);
-    assert_eq!(observer.told_missing, observer.gaps);
+    assert_eq!(observer.reported_missing, observer.gaps);
     assert!(observer.gaps > 4000, "{}", observer.gaps);
     assert_eq!(observer.reasons.iter().collect::<Vec<_>>(), ["overflow"]);
 }
@@ -75,12 +75,12 @@ fn overflow_while_nobody_is_there_is_one_gap_with_an_exact_count() {
     host.kill();
     server.say_up_to(10_000, 10);
     eventually(SOON, "everything is said", || {
-        (server.said() == 10_000).then_some(())
+        (server.sent_count() == 10_000).then_some(())
     });
     // The last ones are in the broker once they can be seen.
     let mut host = observer.attach(&scratch);
     observer.receive(&mut host, |seen| seen.newest == 10_000);
-    assert_eq!(observer.told_missing, observer.gaps);
+    assert_eq!(observer.reported_missing, observer.gaps);
     assert!(observer.gaps >= 10_000 - 1 - 4096 - 4096, "{}", observer.gaps);
 }
 
@@ -98,12 +98,12 @@ fn of_two_ports_the_newer_wins_and_the_older_hears_nothing_more() {
     observer.receive(&mut new, |seen| seen.newest == 100);
     old.send(&json!({"type": "ack", "session": "s", "seq": 1_000_000}));
     old.send(&json!({"type": "ping", "id": "p"}));
-    let heard: Vec<_> = std::iter::from_fn(|| old.next())
+    let received: Vec<_> = std::iter::from_fn(|| old.next())
         .take_while(|frame| frame["type"] != "pong")
         .map(|frame| frame["type"].clone())
         .collect();
     assert_eq!(
-        heard,
+        received,
         ["error"],
         "its acknowledgement counts for nothing, and no record came"
     );
@@ -122,5 +122,5 @@ fn twenty_ports_of_one_client_leave_one_that_has_everything() {
         last = Some(host);
     }
     drop(last);
-    assert_eq!(observer.told_missing, 0);
+    assert_eq!(observer.reported_missing, 0);
 }

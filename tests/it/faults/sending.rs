@@ -17,7 +17,7 @@ fn send(host: &mut HostProcess, id: &str) {
 
 fn counts(server: &NumberServer) -> BTreeMap<String, u32> {
     let mut counts = BTreeMap::new();
-    for text in server.heard() {
+    for text in server.received() {
         *counts.entry(text).or_default() += 1;
     }
     counts
@@ -41,7 +41,7 @@ fn half_a_frame_of_a_dead_host_is_no_message_and_the_same_id_is_sent_once() {
     });
     observer.receive(&mut host, |seen| seen.outcomes.contains_key("m"));
     assert_eq!(observer.outcomes["m"], ["sent"]);
-    assert_eq!(server.heard(), ["m"]);
+    assert_eq!(server.received(), ["m"]);
 }
 
 #[test]
@@ -143,8 +143,8 @@ fn messages_wait_in_order_for_a_server_that_is_not_there_yet() {
     let server = NumberServer::start();
     host.send(&json!({"type": "open", "id": "o2", "session": "s", "url": server.url}));
     eventually(SOON, "everything is sent", || {
-        (server.heard().len() == 100).then_some(())
+        (server.received().len() == 100).then_some(())
     });
-    let heard = server.heard();
-    assert!(heard.is_sorted(), "{heard:?}");
+    let received = server.received();
+    assert!(received.is_sorted(), "{received:?}");
 }

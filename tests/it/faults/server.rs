@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 /// What the test wants of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Wish {
+struct ServerCommand {
     /// Say numbers up to this one.
     limit: u64,
     /// Bytes of padding in each message.
@@ -27,22 +27,22 @@ struct Wish {
 /// A running server; it ends when this is dropped.
 pub(crate) struct NumberServer {
     pub(crate) url: String,
-    wish: watch::Sender<Wish>,
-    said: Arc<Mutex<u64>>,
-    heard: Arc<Mutex<Vec<String>>>,
+    command: watch::Sender<ServerCommand>,
+    sent_count: Arc<Mutex<u64>>,
+    received: Arc<Mutex<Vec<String>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl NumberServer {
     pub(crate) fn start() -> Self {
-        let (wish, wishes) = watch::channel(Wish::default());
-        let said = Arc::new(Mutex::new(0));
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let (tell, port) = mpsc::channel();
+        let (command, wishes) = watch::channel(ServerCommand::default());
+        let sent_count = Arc::new(Mutex::new(0));
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let (notify, port) = mpsc::channel();
         let state = State {
             wishes,
-            said: Arc::clone(&said),
-            heard: Arc::clone(&heard),
+            sent_count: Arc::clone(&sent_count),
+            received: Arc::clone(&received),
         };
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -51,54 +51,54 @@ impl NumberServer {
                 .unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                tell.send(listener.local_addr().unwrap()).unwrap();
+                notify.send(listener.local_addr().unwrap()).unwrap();
                 serve(listener, state).await;
             });
         });
         let url = format!("ws://{}/", port.recv().unwrap());
         Self {
             url,
-            wish,
-            said,
-            heard,
+            command,
+            sent_count,
+            received,
             thread: Some(thread),
         }
     }
 
     /// Lets it say numbers up to `limit`, each with `size` bytes of padding.
     pub(crate) fn say_up_to(&self, limit: u64, size: usize) {
-        self.wish.send_modify(|wish| {
-            wish.limit = limit;
-            wish.size = size;
+        self.command.send_modify(|command| {
+            command.limit = limit;
+            command.size = size;
         });
     }
 
     /// Lets it say one number more than it was ever asked for; gives that number.
     pub(crate) fn say_one_more(&self) -> u64 {
-        self.wish.send_modify(|wish| wish.limit += 1);
-        self.wish.borrow().limit
+        self.command.send_modify(|command| command.limit += 1);
+        self.command.borrow().limit
     }
 
     /// The last number said.
-    pub(crate) fn said(&self) -> u64 {
-        *self.said.lock().unwrap()
+    pub(crate) fn sent_count(&self) -> u64 {
+        *self.sent_count.lock().unwrap()
     }
 
     /// Closes the connection with this code.
     pub(crate) fn close(&self, code: u16) {
-        self.wish
-            .send_modify(|wish| wish.close = (wish.close.0 + 1, code));
+        self.command
+            .send_modify(|command| command.close = (command.close.0 + 1, code));
     }
 
     /// Every text received, in order.
-    pub(crate) fn heard(&self) -> Vec<String> {
-        self.heard.lock().unwrap().clone()
+    pub(crate) fn received(&self) -> Vec<String> {
+        self.received.lock().unwrap().clone()
     }
 }
 
 impl Drop for NumberServer {
     fn drop(&mut self) {
-        self.wish.send_modify(|wish| wish.over = true);
+        self.command.send_modify(|command| command.over = true);
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
@@ -106,9 +106,9 @@ impl Drop for NumberServer {
 }
 
 struct State {
-    wishes: watch::Receiver<Wish>,
-    said: Arc<Mutex<u64>>,
-    heard: Arc<Mutex<Vec<String>>>,
+    wishes: watch::Receiver<ServerCommand>,
+    sent_count: Arc<Mutex<u64>>,
+    received: Arc<Mutex<Vec<String>>>,
 }
 
 async fn serve(listener: TcpListener, mut state: State) {
@@ -117,9 +117,9 @@ async fn serve(listener: TcpListener, mut state: State) {
         tokio::select! {
             accepted = listener.accept() => {
                 let (stream, _) = accepted.unwrap();
-                talk(stream, &mut state).await;
+                serve_connection(stream, &mut state).await;
             }
-            _ = wishes.wait_for(|wish| wish.over) => return,
+            _ = wishes.wait_for(|command| command.over) => return,
         }
         if state.wishes.borrow().over {
             return;
@@ -128,32 +128,32 @@ async fn serve(listener: TcpListener, mut state: State) {
 }
 
 /// Talks on one connection until it ends, however it ends.
-async fn talk(stream: TcpStream, state: &mut State) {
+async fn serve_connection(stream: TcpStream, state: &mut State) {
     let Ok(socket) = tokio_tungstenite::accept_async(stream).await else {
         return;
     };
     let (mut writer, mut reader) = socket.split();
     let close = state.wishes.borrow_and_update().close;
     loop {
-        let wish = *state.wishes.borrow();
-        if wish.over {
+        let command = *state.wishes.borrow();
+        if command.over {
             return;
         }
-        if wish.close != close {
+        if command.close != close {
             let frame = CloseFrame {
-                code: wish.close.1.into(),
+                code: command.close.1.into(),
                 reason: "".into(),
             };
             let _ = writer.send(Message::Close(Some(frame))).await;
             return;
         }
-        let next = *state.said.lock().unwrap() + 1;
-        if next <= wish.limit {
-            let text = json!({"n": next, "pad": "x".repeat(wish.size)}).to_string();
+        let next = *state.sent_count.lock().unwrap() + 1;
+        if next <= command.limit {
+            let text = json!({"n": next, "pad": "x".repeat(command.size)}).to_string();
             let sending = async {
                 writer.feed(Message::text(text)).await?;
                 // Many at a time, as a busy server writes.
-                if next.is_multiple_of(64) || next == wish.limit {
+                if next.is_multiple_of(64) || next == command.limit {
                     writer.flush().await
                 } else {
                     Ok(())
@@ -165,17 +165,17 @@ async fn talk(stream: TcpStream, state: &mut State) {
                     if sent.is_err() {
                         return;
                     }
-                    *state.said.lock().unwrap() = next;
+                    *state.sent_count.lock().unwrap() = next;
                 }
                 // A client that reads nothing must not keep the test from ending.
-                _ = wishes.wait_for(|wish| wish.over) => return,
+                _ = wishes.wait_for(|command| command.over) => return,
             }
         }
-        let idle = next > wish.limit;
+        let idle = next > command.limit;
         tokio::select! {
             biased;
             message = reader.next() => match message {
-                Some(Ok(Message::Text(text))) => state.heard.lock().unwrap().push(text.to_string()),
+                Some(Ok(Message::Text(text))) => state.received.lock().unwrap().push(text.to_string()),
                 Some(Ok(_)) => { let _ = writer.flush().await; }
                 Some(Err(_)) | None => return,
             },

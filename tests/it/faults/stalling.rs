@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::stall::Stall;
-use crate::support::broker::Wire;
+use crate::support::broker::RawPort;
 use crate::support::echo::Echo;
 use crate::support::host::HostProcess;
 use crate::support::{ORIGIN, OTHER_ORIGIN, SOON, eventually, is_alive};
@@ -22,7 +22,7 @@ fn received(host: &mut HostProcess) -> Option<Value> {
 }
 
 /// What the broker says of itself.
-fn status(admin: &mut Wire) -> Value {
+fn status(admin: &mut RawPort) -> Value {
     admin.send(&json!({"type": "hello", "protocol": 1}));
     admin.send(&json!({"type": "status", "id": "s"}));
     loop {
@@ -49,7 +49,7 @@ fn an_extension_with_hundreds_of_sessions_on_a_stalled_disk_holds_nobody_else() 
     for number in 0..SESSIONS {
         busy.send(&open(&echo.url(), &format!("d{number}"), "disk"));
     }
-    let mut admin = Wire::admin(&scratch);
+    let mut admin = RawPort::admin(&scratch);
     eventually(SOON, "all sessions are there", || {
         (status(&mut admin)["sessions"].as_array()?.len() == SESSIONS + 1).then_some(())
     });
@@ -76,7 +76,7 @@ fn a_message_is_neither_accepted_nor_sent_before_it_is_on_the_disk() {
     extension.send(&open(&echo.url(), "d", "disk"));
     extension.send(&json!({"type": "send", "session": "d", "id": "1", "text": "kept", "receipt": true}));
     extension.send(&json!({"type": "ping", "id": "behind"}));
-    let mut admin = Wire::admin(&scratch);
+    let mut admin = RawPort::admin(&scratch);
     // Whoever asks is answered, and sees that the message waits.
     eventually(SOON, "the message is in the outbox", || {
         (status(&mut admin)["total"]["outbox"] == 1).then_some(())
@@ -101,7 +101,7 @@ fn a_broker_that_is_stopped_on_a_stalled_disk_leaves_with_everything_written() {
     let echo = Echo::start();
     let mut extension = HostProcess::of(&scratch, ORIGIN);
     extension.send(&open(&echo.url(), "d", "disk"));
-    let mut admin = Wire::admin(&scratch);
+    let mut admin = RawPort::admin(&scratch);
     let pid = eventually(SOON, "the session is there", || {
         let status = status(&mut admin);
         (status["sessions"].as_array()?.len() == 1).then(|| status["pid"].as_u64())?

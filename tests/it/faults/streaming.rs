@@ -33,7 +33,7 @@ fn a_host_killed_anywhere_in_a_stream_loses_nothing() {
         assert_eq!(observer.resumes.last().unwrap(), "exact", "after kill {kills}");
     }
     observer.receive(&mut host, |seen| seen.newest == NUMBERS && seen.live > 0);
-    assert_eq!((observer.told_missing, observer.gaps), (0, 0));
+    assert_eq!((observer.reported_missing, observer.gaps), (0, 0));
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_broker_killed_anywhere_in_a_stream_loses_nothing_silently() {
     let kills = rounds(8);
     for round in 1..=kills {
         // What the server has written and the killed broker has not read is lost, and reported; so it always has more to send.
-        let before = server.said();
+        let before = server.sent_count();
         server.say_up_to(before + NUMBERS / 4, 20);
         let until = before + 1 + pick(NUMBERS / 8);
         observer.receive(&mut host, |seen| seen.newest >= until);
@@ -109,7 +109,7 @@ fn what_a_broker_held_for_a_sleeping_worker_survives_it() {
     let mut host = observer.attach(&scratch);
     assert_eq!(observer.resumes.last().unwrap(), "exact");
     observer.receive(&mut host, |seen| seen.newest == NUMBERS && seen.live > 0);
-    assert_eq!((observer.told_missing, observer.gaps), (0, 0));
+    assert_eq!((observer.reported_missing, observer.gaps), (0, 0));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_memory_session_that_dies_with_its_broker_says_so() {
     let mut pick = scatter(3);
     let mut host = observer.attach(&scratch);
     for round in 1..=rounds(6) {
-        let before = server.said();
+        let before = server.sent_count();
         server.say_up_to(before + NUMBERS / 4, 20);
         let until = before + 1 + pick(NUMBERS / 8);
         observer.receive(&mut host, |seen| seen.newest >= until);
@@ -159,7 +159,7 @@ fn a_host_killed_during_replay_again_and_again_still_arrives() {
         observer.receive(&mut host, |seen| seen.newest >= until);
         host.kill();
     }
-    assert_eq!(observer.told_missing, 0);
+    assert_eq!(observer.reported_missing, 0);
 }
 
 #[test]
@@ -173,14 +173,14 @@ fn a_large_message_cut_in_the_middle_of_its_parts_comes_again_whole() {
         if round < 3 {
             // The reader joins parts: a whole message has not come yet when the host is killed.
             crate::support::eventually(crate::support::SOON, "the server has said it", || {
-                (server.said() >= round).then_some(())
+                (server.sent_count() >= round).then_some(())
             });
             host.kill();
         } else {
             observer.receive(&mut host, |seen| seen.newest == 3);
         }
     }
-    assert_eq!((observer.told_missing, observer.gaps), (0, 0));
+    assert_eq!((observer.reported_missing, observer.gaps), (0, 0));
 }
 
 #[test]

@@ -52,6 +52,6 @@ fn for_all_users_the_manifest_lies_in_the_system() {
 fn what_is_no_app_id_is_refused_with_the_form_of_one() {
     let output = Home::new().run(&["install", "--app", "my app"]);
     assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("com.example.editor"), "{said}");
+    let stdout = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stdout.contains("com.example.editor"), "{stdout}");
 }

@@ -18,8 +18,8 @@ fn more_ids_are_added_and_none_is_lost() {
     let both = [ID, OTHER].map(|id| Value::from(format!("chrome-extension://{id}/")));
     assert_eq!(json(&path)["allowed_origins"], Value::from(both.to_vec()));
     let settled = home.tree();
-    let said = home.done(&["install", "--extension", OTHER]);
-    assert!(said.contains("already registered"), "{said}");
+    let text = home.done(&["install", "--extension", OTHER]);
+    assert!(text.contains("already registered"), "{text}");
     assert_eq!(home.tree(), settled);
     home.done(&["uninstall"]);
     assert_eq!(home.tree(), before);
@@ -153,8 +153,8 @@ fn installing_and_uninstalling_at_once_ends_with_all_or_nothing() {
             let manifest = json(&path);
             assert!(manifest["allowed_origins"].to_string().contains(OTHER));
             let program = PathBuf::from(manifest["path"].as_str().unwrap());
-            let said = Command::new(program).arg("--version").output().unwrap();
-            assert!(said.status.success());
+            let text = Command::new(program).arg("--version").output().unwrap();
+            assert!(text.status.success());
         }
         home.done(&["uninstall"]);
         assert_eq!(home.tree(), before);

@@ -101,8 +101,8 @@ fn a_folder_that_forbids_programs_is_named_as_such() {
     };
     home.done(&["install", "--extension", ID]);
     mounted.remount("noexec");
-    let told = home.run(&["doctor", "--json"]);
-    let report: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let printed = home.run(&["doctor", "--json"]);
+    let report: Value = serde_json::from_slice(&printed.stdout).unwrap();
     let findings = report["findings"].as_array().unwrap();
     let program = findings
         .iter()
@@ -152,8 +152,8 @@ fn a_read_only_home_is_named_as_such() {
         assert!(!words.contains("noexec") && !words.contains("chmod"), "{words}");
         assert_eq!(home.tree(), before, "{folder}");
         if folder == ".local/state" {
-            let told = home.run(&["doctor", "--json"]);
-            let report: Value = serde_json::from_slice(&told.stdout).unwrap();
+            let printed = home.run(&["doctor", "--json"]);
+            let report: Value = serde_json::from_slice(&printed.stdout).unwrap();
             let findings = report["findings"].as_array().unwrap();
             let state = findings.iter().find(|one| one["id"] == "state").unwrap();
             assert!(

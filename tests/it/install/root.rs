@@ -22,11 +22,17 @@ fn assert_refused(home: &Home, arguments: &[&str], variables: &[(&str, &Path)]) 
     let mut command = home.command();
     command.args(arguments).envs(variables.iter().copied());
     let output = command.output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
-    assert!(told.contains("belongs to user 65534"), "{arguments:?}: {told}");
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {printed}");
+    assert!(
+        printed.contains("belongs to user 65534"),
+        "{arguments:?}: {printed}"
+    );
     let again = format!("sudo -H -u '#65534' longwire {}", arguments[0]);
-    assert!(told.contains(&again) && told.contains("omit sudo"), "{told}");
+    assert!(
+        printed.contains(&again) && printed.contains("omit sudo"),
+        "{printed}"
+    );
 }
 
 #[test]

@@ -29,8 +29,11 @@ fn what_the_broker_has_kept_is_named_and_stays() {
     home.done(&["install", "--extension", ID]);
     let logs = home.path(".local/state/longwire/logs");
     fs::create_dir(&logs).unwrap();
-    let said = home.done(&["uninstall"]);
-    assert!(said.contains("note: logs and stored sessions stay in "), "{said}");
+    let stdout = home.done(&["uninstall"]);
+    assert!(
+        stdout.contains("note: logs and stored sessions stay in "),
+        "{stdout}"
+    );
     assert!(logs.exists());
 }
 
@@ -77,15 +80,15 @@ fn an_older_program_leaves_a_newer_copy_where_it_is() {
     let home = Home::new().with(&[".config/chromium"]);
     home.done(&["install", "--extension", ID]);
     let program = home.path(".local/state/longwire/bin/longwire");
-    for (says, stays) in [
+    for (send, stays) in [
         ("longwire 9.0.0", true),
         ("longwire 0.0.1", false),
         ("hello", false),
     ] {
-        write_program(&program, format!("#!/bin/sh\necho {says}\n").as_bytes());
-        let told = home.done(&["install", "--extension", ID, "--extension", OTHER]);
-        assert_eq!(program.metadata().unwrap().len() < 100, stays, "{says}: {told}");
-        assert_eq!(told.contains("is newer (9.0.0)"), stays, "{says}: {told}");
+        write_program(&program, format!("#!/bin/sh\necho {send}\n").as_bytes());
+        let text = home.done(&["install", "--extension", ID, "--extension", OTHER]);
+        assert_eq!(program.metadata().unwrap().len() < 100, stays, "{send}: {text}");
+        assert_eq!(text.contains("is newer (9.0.0)"), stays, "{send}: {text}");
     }
     let registered = manifests(&home).pop().unwrap();
     assert_eq!(json(&registered)["allowed_origins"].as_array().unwrap().len(), 2);
@@ -112,8 +115,8 @@ fn another_hosts_manifest_comes_back() {
     .unwrap();
     let before = home.tree();
     let name = ["--name", "com.semantest.bridge"];
-    let said = home.done(&[&["install", "--extension", ID, "--extension", "a@b"], &name[..]].concat());
-    assert!(said.contains("/opt/old/bridge"), "{said}");
+    let stdout = home.done(&[&["install", "--extension", ID, "--extension", "a@b"], &name[..]].concat());
+    assert!(stdout.contains("/opt/old/bridge"), "{stdout}");
     let origins = json(&path)["allowed_origins"].as_array().unwrap().len();
     assert_eq!(origins, 2, "its ids are kept");
     assert_eq!(
@@ -138,10 +141,10 @@ fn without_a_receipt_only_longwires_own_are_removed() {
     fs::remove_dir_all(home.path(".local")).unwrap();
     let foreign = home.path(".config/vivaldi/NativeMessagingHosts").join(NAME);
     fs::write(&foreign, r#"{"path":"/opt/other/thing"}"#).unwrap();
-    let said = home.done(&["uninstall"]);
+    let stdout = home.done(&["uninstall"]);
     assert!(
-        said.contains("left alone") && said.contains("/opt/other/thing"),
-        "{said}"
+        stdout.contains("left alone") && stdout.contains("/opt/other/thing"),
+        "{stdout}"
     );
     assert_eq!(manifests(&home), [foreign]);
 }
@@ -159,20 +162,20 @@ fn what_has_taken_the_place_of_a_manifest_is_left_or_put_back() {
     home.done(&["install", "--extension", ID]);
     let path = home.path(".config/chromium/NativeMessagingHosts").join(NAME);
     fs::write(&path, foreign("/opt/other/bridge")).unwrap();
-    let said = home.done(&["install", "--extension", ID]);
+    let stdout = home.done(&["install", "--extension", ID]);
     assert!(
-        said.contains("/opt/other/bridge; `uninstall` restores it"),
-        "{said}"
+        stdout.contains("/opt/other/bridge; `uninstall` restores it"),
+        "{stdout}"
     );
     home.done(&["uninstall"]);
     assert_eq!(fs::read_to_string(&path).unwrap(), foreign("/opt/other/bridge"));
 
     home.done(&["install", "--extension", ID]);
     fs::write(&path, foreign("/opt/newer/bridge")).unwrap();
-    let said = home.done(&["uninstall"]);
+    let stdout = home.done(&["uninstall"]);
     assert!(
-        said.contains("left alone") && said.contains("/opt/newer/bridge"),
-        "{said}"
+        stdout.contains("left alone") && stdout.contains("/opt/newer/bridge"),
+        "{stdout}"
     );
     assert_eq!(fs::read_to_string(&path).unwrap(), foreign("/opt/newer/bridge"));
     assert!(!home.path(".local").exists());
@@ -189,8 +192,8 @@ fn a_manifest_that_was_changed_by_hand_is_still_ours() {
     let by_hand = own.replace(copy.to_str().unwrap(), "/tmp/wrapper.sh");
     assert_ne!(own, by_hand);
     fs::write(&path, &by_hand).unwrap();
-    let said = home.done(&["install", "--extension", ID]);
-    assert!(!said.contains("note:"), "{said}");
+    let stdout = home.done(&["install", "--extension", ID]);
+    assert!(!stdout.contains("note:"), "{stdout}");
     fs::write(&path, &by_hand).unwrap();
     home.done(&["uninstall"]);
     assert_eq!(home.tree(), before);
@@ -212,9 +215,9 @@ fn a_browser_that_has_gone_keeps_nothing_from_being_taken_back() {
 fn what_stays_is_reported() {
     let home = Home::new().with(&[".mozilla", ".zen"]);
     home.done(&["install", "--extension", "a@b"]);
-    let said = home.done(&["uninstall", "--browser", "firefox"]);
-    assert!(said.contains("is kept: also used by zen"), "{said}");
-    let said = home.done(&["uninstall", "--browser", "zen"]);
-    assert!(!said.contains("stays"), "{said}");
+    let stdout = home.done(&["uninstall", "--browser", "firefox"]);
+    assert!(stdout.contains("is kept: also used by zen"), "{stdout}");
+    let stdout = home.done(&["uninstall", "--browser", "zen"]);
+    assert!(!stdout.contains("stays"), "{stdout}");
     assert!(!home.path(".mozilla/native-messaging-hosts").exists());
 }

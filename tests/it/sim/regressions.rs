@@ -16,7 +16,7 @@ fn frames(harness: &mut Harness) -> Vec<Value> {
 
 /// Brings credentials, lets the server take them, and gives the dial.
 fn authorized(harness: &mut Harness) -> longwire::core::io::DialId {
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"authorize","session":"s","headers":{"Authorization":"Bearer x"}}),
     );
@@ -57,7 +57,7 @@ fn a_server_is_obeyed_for_a_day_at_most() {
 #[test]
 fn a_link_that_stood_shows_that_its_credentials_were_good_however_it_ends() {
     let mut harness = Harness::with_client();
-    harness.says(
+    harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":{"auth":"provider"}}),
     );
@@ -70,7 +70,7 @@ fn a_link_that_stood_shows_that_its_credentials_were_good_however_it_ends() {
     harness.passes(Duration::from_secs(11));
     // Nobody has refused them: the extension wanted another link.
     harness.asked.clear();
-    harness.says(PORT, json!({"type":"reconnect","session":"s"}));
+    harness.send(PORT, json!({"type":"reconnect","session":"s"}));
     let dial = harness.asked.iter().find_map(|output| match output {
         Output::Dial(dial, _) => Some(*dial),
         _ => None,

@@ -27,20 +27,20 @@ impl FakeBroker {
     }
 
     /// The next host, and what it said first.
-    pub(crate) fn accept(&self) -> (Wire, Value) {
-        let mut wire = Wire::new(self.0.accept().unwrap().0);
+    pub(crate) fn accept(&self) -> (RawPort, Value) {
+        let mut wire = RawPort::new(self.0.accept().unwrap().0);
         let preamble = wire.next().expect("a preamble");
         (wire, preamble)
     }
 }
 
 /// One end of a local connection.
-pub(crate) struct Wire {
+pub(crate) struct RawPort {
     stream: UnixStream,
     frames: Frames,
 }
 
-impl Wire {
+impl RawPort {
     fn new(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(SOON)).unwrap();
         stream.set_write_timeout(Some(SOON)).unwrap();

@@ -17,7 +17,7 @@ pub(crate) struct Echo {
 impl Echo {
     /// Listens on loopback.
     pub(crate) fn start() -> Self {
-        let (told, address) = std::sync::mpsc::channel();
+        let (address_sender, address) = std::sync::mpsc::channel();
         let (end, ended) = oneshot::channel::<()>();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -26,7 +26,7 @@ impl Echo {
                 .unwrap();
             runtime.block_on(async move {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                told.send(listener.local_addr().unwrap()).unwrap();
+                address_sender.send(listener.local_addr().unwrap()).unwrap();
                 tokio::spawn(async move {
                     while let Ok((stream, _)) = listener.accept().await {
                         tokio::spawn(serve(stream));

@@ -154,10 +154,10 @@ fn built(name: &str) -> Option<PathBuf> {
         .env("CGO_ENABLED", "0")
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
-        "{} cannot be built: {told}",
+        "{} cannot be built: {text}",
         source.display()
     );
     Some(program)

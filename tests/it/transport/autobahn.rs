@@ -13,7 +13,7 @@ async fn say_back(url: String) -> Vec<Incoming> {
     let mut target = target(url);
     target.compression = true;
     let mut line = Line::dial(target);
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     loop {
         match line.next().await {
             LinkEvent::Messages(messages) => {
@@ -22,9 +22,9 @@ async fn say_back(url: String) -> Vec<Incoming> {
                         line.transmit(payload.clone());
                     }
                 }
-                heard.extend(messages);
+                received.extend(messages);
             }
-            LinkEvent::Ended(_) => return heard,
+            LinkEvent::Ended(_) => return received,
             _ => {}
         }
     }

@@ -90,7 +90,7 @@ fn secrets_are_written_nowhere() {
         .arg(ORIGIN)
         .stderr(Stdio::from(fs::File::create(&stderr).unwrap()));
     let mut host = HostProcess::spawn(command);
-    let mut heard = vec![host.hello()];
+    let mut received = vec![host.hello()];
 
     let (port, heads) = server();
     let url = |path: &str| format!("ws://me:{CANARY}@127.0.0.1:{port}/{path}?token={CANARY}");
@@ -113,7 +113,7 @@ fn secrets_are_written_nowhere() {
             "type": "authorize", "id": format!("a{attempt}"), "session": "s", "nonce": asked["nonce"], "url": url("b"),
             "headers": {"Authorization": format!("Bearer {CANARY}")}, "subprotocols": [format!("t.{CANARY}")],
         }));
-        heard.push(asked);
+        received.push(asked);
         let head = heads.recv_timeout(SOON).unwrap();
         let expected =
             ["token=", "X-Key: ", "Bearer ", "sid=", "t."].map(|before| format!("{before}{CANARY}"));
@@ -129,31 +129,31 @@ fn secrets_are_written_nowhere() {
     });
 
     // Failures are reported without them as well.
-    let refused = |host: &mut HostProcess, heard: &mut Vec<Value>, open: Value| {
+    let refused = |host: &mut HostProcess, received: &mut Vec<Value>, open: Value| {
         host.send(&open);
-        heard.push(host.expect("error"));
+        received.push(host.expect("error"));
     };
     let open = |id: &str, url: String, options: Value| json!({"type": "open", "id": id, "session": id, "url": url, "options": options});
     let plain = format!("ws://me:{CANARY}@example.com/{CANARY}?x={CANARY}");
-    refused(&mut host, &mut heard, open("e1", plain, json!({})));
+    refused(&mut host, &mut received, open("e1", plain, json!({})));
     refused(
         &mut host,
-        &mut heard,
+        &mut received,
         open("e2", url("c"), json!({"headers": {"Host": CANARY}})),
     );
     refused(
         &mut host,
-        &mut heard,
+        &mut received,
         open("e3", url("c"), json!({"headers": {"X": format!("{CANARY}\n")}})),
     );
     refused(
         &mut host,
-        &mut heard,
+        &mut received,
         open("e4", url("c"), json!({"proxy": format!("ftp://u:{CANARY}@p")})),
     );
     refused(
         &mut host,
-        &mut heard,
+        &mut received,
         open("e5", url("c"), json!({"cookies": format!("{CANARY}\u{7}")})),
     );
     for proxy in [
@@ -161,7 +161,7 @@ fn secrets_are_written_nowhere() {
         "socks5://127.0.0.1:1".to_owned(),
     ] {
         host.send(&open(&proxy[..5], url("c"), json!({"proxy": proxy})));
-        heard.push(host.find("proxy", |frame| frame["error"]["code"] == "proxy"));
+        received.push(host.find("proxy", |frame| frame["error"]["code"] == "proxy"));
     }
 
     let output = scratch.command().args(["status", "--json"]).output().unwrap();
@@ -181,9 +181,9 @@ fn secrets_are_written_nowhere() {
     host.close();
     host.wait(SOON);
     while let Some(frame) = host.next() {
-        heard.push(frame);
+        received.push(frame);
     }
-    for frame in heard {
+    for frame in received {
         assert_clean("a frame", frame.to_string().as_bytes());
     }
     let mut found = Vec::new();

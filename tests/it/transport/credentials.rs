@@ -11,11 +11,11 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Answers the open question with a token.
 fn authorize(harness: &mut Harness, asked: &Value, token: &str) {
-    harness.says(json!({
+    harness.send(json!({
         "type": "authorize", "id": "a", "session": "s", "nonce": asked["nonce"],
         "headers": {"Authorization": token},
     }));
-    assert_eq!(harness.hears("ok")["id"], "a");
+    assert_eq!(harness.receive("ok")["id"], "a");
 }
 
 fn token(target: &longwire::core::io::Target) -> Option<&str> {
@@ -33,7 +33,7 @@ fn asking() -> (Harness, Value) {
         "wss://one.example/",
         json!({"auth": "provider", "heartbeat": false}),
     );
-    let asked = harness.hears("auth-needed");
+    let asked = harness.receive("auth-needed");
     assert_eq!((&asked["why"], &asked["attempt"]), (&json!("first"), &json!(1)));
     (harness, asked)
 }
@@ -54,12 +54,12 @@ fn an_answer_to_an_old_question_is_refused() {
     authorize(&mut harness, &asked, "t1");
     let (dial, _) = harness.dial();
     harness.link_ends(dial, refused(401));
-    let again = harness.hears("auth-needed");
+    let again = harness.receive("auth-needed");
     assert_ne!(again["nonce"], asked["nonce"]);
-    harness.says(
+    harness.send(
         json!({"type": "authorize", "id": "x", "session": "s", "nonce": asked["nonce"], "headers": {}}),
     );
-    assert_eq!(harness.hears("error")["code"], "bad-frame");
+    assert_eq!(harness.receive("error")["code"], "bad-frame");
     assert!(harness.dials.is_empty());
 }
 
@@ -76,8 +76,8 @@ fn a_refusal_asks_once_and_two_of_fresh_credentials_are_enough() {
             harness.dials.is_empty(),
             "refused credentials are not tried again"
         );
-        let heard = harness.hears_all();
-        let questions: Vec<&Value> = heard
+        let received = harness.receive_all();
+        let questions: Vec<&Value> = received
             .iter()
             .filter(|frame| frame["type"] == "auth-needed")
             .collect();
@@ -90,15 +90,18 @@ fn a_refusal_asks_once_and_two_of_fresh_credentials_are_enough() {
             asked = questions[0].clone();
         } else {
             assert!(questions.is_empty(), "{questions:?}");
-            assert!(heard.iter().any(|frame| frame["state"] == "failed"), "{heard:?}");
+            assert!(
+                received.iter().any(|frame| frame["state"] == "failed"),
+                "{received:?}"
+            );
         }
     }
     // Somebody who has better ones may say so.
-    harness.says(json!({"type": "authorize", "session": "s", "headers": {"Authorization": "t3"}}));
+    harness.send(json!({"type": "authorize", "session": "s", "headers": {"Authorization": "t3"}}));
     let (dial, target) = harness.dial();
     assert_eq!(token(&target), Some("t3"));
     harness.link_opens(dial);
-    harness.hears_state("open");
+    harness.receive_state("open");
 }
 
 #[test]
@@ -111,7 +114,7 @@ fn credentials_that_were_good_once_expire_and_are_refreshed() {
         // Each of them worked for a while: there is no reason to give up.
         harness.pass(Duration::from_secs(10));
         harness.link_ends(live, closed(4401));
-        let asked = harness.hears("auth-needed");
+        let asked = harness.receive("auth-needed");
         assert_eq!(asked["attempt"], 1, "asked anew");
         authorize(&mut harness, &asked, &format!("t{n}"));
         let (dial, target) = harness.dial();
@@ -128,12 +131,12 @@ fn a_server_that_opens_and_then_refuses_is_given_up_like_any_other() {
     let (dial, _) = harness.dial();
     harness.link_opens(dial);
     harness.link_ends(dial, closed(4401));
-    let asked = harness.hears("auth-needed");
+    let asked = harness.receive("auth-needed");
     authorize(&mut harness, &asked, "t2");
     let (dial, _) = harness.dial();
     harness.link_opens(dial);
     harness.link_ends(dial, closed(4401));
-    harness.hears_state("failed");
+    harness.receive_state("failed");
     harness.pass(HOUR);
     assert!(harness.dials.is_empty());
 }
@@ -145,7 +148,7 @@ fn credentials_are_not_taken_to_another_server() {
     let (dial, _) = harness.dial();
     harness.link_opens(dial);
     // Nobody is there any more; after the linger the session rests.
-    harness.says(json!({"type": "detach", "session": "s", "id": "d"}));
+    harness.send(json!({"type": "detach", "session": "s", "id": "d"}));
     harness.pass(HOUR);
     harness.dials.clear();
     harness.opens(
@@ -153,7 +156,7 @@ fn credentials_are_not_taken_to_another_server() {
         "wss://two.example/",
         json!({"auth": "provider", "heartbeat": false}),
     );
-    harness.hears("auth-needed");
+    harness.receive("auth-needed");
     assert!(harness.dials.is_empty(), "the old credentials were used");
 }
 
@@ -163,28 +166,28 @@ fn credentials_given_ahead_of_time_dial_anew_at_once() {
     authorize(&mut harness, &asked, "t1");
     let (dial, _) = harness.dial();
     harness.link_opens(dial);
-    harness.says(json!({"type": "authorize", "session": "s", "headers": {"Authorization": "t2"}}));
+    harness.send(json!({"type": "authorize", "session": "s", "headers": {"Authorization": "t2"}}));
     assert!(matches!(harness.asked.pop_back(), Some(Output::HangUp { .. })));
     let (next, target) = harness.dial();
     assert_eq!(token(&target), Some("t2"));
     harness.link_ends(dial, closed(4401));
     assert!(
         harness
-            .hears_all()
+            .receive_all()
             .iter()
             .all(|frame| frame["type"] != "auth-needed"),
         "word of the old link"
     );
     harness.link_opens(next);
-    harness.hears_state("open");
+    harness.receive_state("open");
 }
 
 #[test]
 fn an_extension_without_credentials_says_so_and_nothing_is_dialled() {
     let (mut harness, asked) = asking();
     harness
-        .says(json!({"type": "authorize", "session": "s", "nonce": asked["nonce"], "failed": "signed out"}));
-    assert_eq!(harness.hears_state("failed")["reason"], "signed out");
+        .send(json!({"type": "authorize", "session": "s", "nonce": asked["nonce"], "failed": "signed out"}));
+    assert_eq!(harness.receive_state("failed")["reason"], "signed out");
     harness.pass(HOUR);
     assert!(harness.dials.is_empty());
 }
@@ -195,7 +198,7 @@ fn without_a_provider_a_refusal_is_final() {
     harness.opens("s", "wss://one.example/", json!({}));
     let (dial, _) = harness.dial();
     harness.link_ends(dial, refused(403));
-    let failed = harness.hears_state("failed");
+    let failed = harness.receive_state("failed");
     assert_eq!(failed["status"], 403);
     harness.pass(HOUR);
     assert!(harness.dials.is_empty());
@@ -205,15 +208,15 @@ fn without_a_provider_a_refusal_is_final() {
 fn a_url_with_a_fresh_token_takes_the_place_of_the_first_but_leads_to_the_same_host() {
     let (mut harness, asked) = asking();
     harness
-        .says(json!({"type": "authorize", "id": "b", "session": "s", "url": "wss://two.example/?token=1"}));
-    assert_eq!(harness.hears("error")["code"], "bad-url");
-    harness.says(json!({
+        .send(json!({"type": "authorize", "id": "b", "session": "s", "url": "wss://two.example/?token=1"}));
+    assert_eq!(harness.receive("error")["code"], "bad-url");
+    harness.send(json!({
         "type": "authorize", "session": "s", "nonce": asked["nonce"], "url": "wss://one.example/?token=1",
         "subprotocols": ["token.1"],
     }));
     let (_, target) = harness.dial();
     assert_eq!(target.url.query(), Some("token=1"));
     assert_eq!(target.subprotocols, ["token.1"]);
-    harness.says(json!({"type": "status", "id": "q"}));
-    assert!(!harness.hears("status").to_string().contains("token=1"));
+    harness.send(json!({"type": "status", "id": "q"}));
+    assert!(!harness.receive("status").to_string().contains("token=1"));
 }

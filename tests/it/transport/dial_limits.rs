@@ -25,7 +25,7 @@ fn only_what_the_settings_allow_is_dialled() {
     let mut harness = Harness::new(1);
     harness.rules(only("wss://good.example/feed/*"));
     harness.opens("s", "wss://good.example.evil.net/feed/1", json!({}));
-    let error = harness.hears("error");
+    let error = harness.receive("error");
     assert_eq!(
         (&error["code"], &error["retry"]),
         (&json!("url-denied"), &json!("action"))
@@ -52,10 +52,10 @@ fn an_extension_that_is_switched_off_gets_no_further_than_hello() {
     };
     rules.extensions.insert("chrome-extension://a".to_owned(), off);
     harness.rules(rules);
-    harness.says(json!({"type": "hello", "protocol": 1}));
-    assert_eq!(harness.hears("error")["code"], "origin-denied");
+    harness.send(json!({"type": "hello", "protocol": 1}));
+    assert_eq!(harness.receive("error")["code"], "origin-denied");
     harness.opens("s", "wss://good.example/", json!({}));
-    assert_eq!(harness.hears("error")["code"], "origin-denied");
+    assert_eq!(harness.receive("error")["code"], "origin-denied");
 }
 
 #[test]
@@ -65,13 +65,13 @@ fn new_rules_end_a_link_but_not_its_session() {
     let (dial, _) = harness.dial();
     harness.link_opens(dial);
     harness.rules(only("wss://other.example"));
-    assert_eq!(harness.hears_state("failed")["error"]["code"], "url-denied");
+    assert_eq!(harness.receive_state("failed")["error"]["code"], "url-denied");
     assert!(matches!(harness.asked.pop_back(), Some(Output::HangUp { .. })));
-    harness.says(json!({"type": "reconnect", "session": "s"}));
-    assert_eq!(harness.hears_state("failed")["error"]["code"], "url-denied");
+    harness.send(json!({"type": "reconnect", "session": "s"}));
+    assert_eq!(harness.receive_state("failed")["error"]["code"], "url-denied");
     assert!(harness.dials.is_empty());
     harness.rules(Rules::default());
-    harness.says(json!({"type": "reconnect", "session": "s"}));
+    harness.send(json!({"type": "reconnect", "session": "s"}));
     harness.dial();
 }
 
@@ -81,9 +81,9 @@ fn rules_that_do_not_touch_a_session_leave_it_alone() {
     harness.opens("s", "wss://good.example/", json!({}));
     let (dial, _) = harness.dial();
     harness.link_opens(dial);
-    harness.hears_all();
+    harness.receive_all();
     harness.rules(only("wss://good.example"));
-    assert_eq!(harness.hears_all(), Vec::<Value>::new());
+    assert_eq!(harness.receive_all(), Vec::<Value>::new());
     assert!(harness.asked.is_empty());
 }
 
@@ -96,8 +96,8 @@ fn credentials_cannot_lead_around_the_rules() {
         json!({"type": "authorize", "id": "1", "session": "s", "url": "wss://good.example/admin"}),
         json!({"type": "authorize", "id": "2", "session": "s", "headers": {"Origin": "https://bank.example"}}),
     ] {
-        harness.says(authorize);
-        let error = harness.hears("error");
+        harness.send(authorize);
+        let error = harness.receive("error");
         assert!(
             ["url-denied", "header-denied"].contains(&error["code"].as_str().unwrap()),
             "{error}"
@@ -113,17 +113,17 @@ fn what_all_sessions_of_an_extension_hold_is_bounded() {
     let large = "x".repeat(600_000);
     for session in ["s", "t"] {
         harness.opens(session, &format!("wss://{session}.example/"), json!({}));
-        harness.says(json!({"type": "send", "session": session, "id": "1", "text": large}));
+        harness.send(json!({"type": "send", "session": session, "id": "1", "text": large}));
     }
-    assert_eq!(harness.hears("accepted")["session"], "s");
-    let error = harness.hears("error");
+    assert_eq!(harness.receive("accepted")["session"], "s");
+    let error = harness.receive("error");
     assert_eq!(
         (&error["code"], &error["session"]),
         (&json!("outbox-full"), &json!("t"))
     );
-    harness.says(json!({"type": "close", "session": "s", "discard": true}));
-    harness.says(json!({"type": "send", "session": "t", "id": "2", "text": large}));
-    assert_eq!(harness.hears("accepted")["id"], "2");
+    harness.send(json!({"type": "close", "session": "s", "discard": true}));
+    harness.send(json!({"type": "send", "session": "t", "id": "2", "text": large}));
+    assert_eq!(harness.receive("accepted")["id"], "2");
 }
 
 #[test]
@@ -161,11 +161,11 @@ fn whatever_an_extension_has_kept_counts_for_its_budget() {
             frame["session"] = json!("s");
         }
         let shown: String = frame.to_string().chars().filter(|one| *one != 'x').collect();
-        harness.says(frame);
+        harness.send(frame);
         if fits {
-            assert_eq!(harness.hears("ok")["id"], "1", "{shown}");
+            assert_eq!(harness.receive("ok")["id"], "1", "{shown}");
         } else {
-            assert_eq!(harness.hears("error")["code"], "overflow", "{shown}");
+            assert_eq!(harness.receive("error")["code"], "overflow", "{shown}");
         }
     }
 }
@@ -175,12 +175,12 @@ fn sessions_and_profiles_are_counted() {
     let mut harness = Harness::new(1);
     harness.rules(rules(|rule| (rule.profiles, rule.sessions) = (2, 1)));
     for (profile, fits) in [("a", true), ("b", true), ("c", false)] {
-        harness.says(json!({"type": "hello", "protocol": 1, "profile": profile}));
-        harness.says(json!({"type": "open", "id": "1", "session": "s", "url": "wss://s.example/"}));
+        harness.send(json!({"type": "hello", "protocol": 1, "profile": profile}));
+        harness.send(json!({"type": "open", "id": "1", "session": "s", "url": "wss://s.example/"}));
         if fits {
-            harness.hears("opened");
+            harness.receive("opened");
         } else {
-            assert_eq!(harness.hears("error")["code"], "too-many-sessions");
+            assert_eq!(harness.receive("error")["code"], "too-many-sessions");
         }
     }
 }
@@ -223,8 +223,8 @@ fn a_session_that_is_closed_gives_its_turn_to_the_next() {
         harness.opens(session, "wss://one.example/", json!({}));
     }
     harness.dial();
-    harness.says(json!({"type": "close", "session": "b"}));
-    harness.says(json!({"type": "close", "session": "a"}));
+    harness.send(json!({"type": "close", "session": "b"}));
+    harness.send(json!({"type": "close", "session": "a"}));
     harness.dial();
     assert!(harness.dials.is_empty());
 }
@@ -288,7 +288,7 @@ fn waits(end: &LinkEnd) -> (u64, u64) {
             let (dial, _) = harness.dial();
             harness.link_opens(dial);
             harness.link_ends(dial, end.clone());
-            harness.hears_state("waiting")["retryIn"].as_u64().unwrap()
+            harness.receive_state("waiting")["retryIn"].as_u64().unwrap()
         })
         .collect();
     (*waits.iter().min().unwrap(), *waits.iter().max().unwrap())
@@ -342,7 +342,7 @@ fn an_address_that_is_never_dialled_is_not_tried_again() {
         ..LinkEnd::default()
     };
     harness.link_ends(dial, end);
-    assert_eq!(harness.hears_state("failed")["error"]["code"], "url-denied");
+    assert_eq!(harness.receive_state("failed")["error"]["code"], "url-denied");
 }
 
 #[test]
@@ -362,7 +362,7 @@ fn a_link_that_was_stable_begins_with_the_first_delay_again() {
     harness.link_opens(dial);
     harness.pass(Duration::from_secs(9));
     harness.link_ends(dial, closed(1006));
-    let attempt = harness.hears_all().pop().unwrap()["attempt"].clone();
+    let attempt = harness.receive_all().pop().unwrap()["attempt"].clone();
     assert_eq!(attempt, 7, "nine seconds prove nothing");
     harness.pass(Duration::from_secs(30));
     let (dial, _) = harness.dial();
@@ -370,7 +370,7 @@ fn a_link_that_was_stable_begins_with_the_first_delay_again() {
     harness.link(dial, LinkEvent::Alive);
     harness.pass(Duration::from_secs(11));
     harness.link_ends(dial, closed(1006));
-    let last = harness.hears_all().pop().unwrap();
+    let last = harness.receive_all().pop().unwrap();
     assert_eq!(last["attempt"], 1);
     assert!(last["retryIn"].as_u64().unwrap() <= 100);
 }

@@ -8,7 +8,7 @@ use longwire::wire::payload::Payload;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::servers::{close, frame, listen, scripted, switching, upgraded};
-use super::{DIAL, Line, PATIENCE, target, text};
+use super::{DIAL, Line, TEST_TIMEOUT, target, text};
 
 /// A URL whose secrets must not be repeated.
 fn secret_url(port: u16) -> String {
@@ -86,7 +86,7 @@ async fn no_failure_speaks_of_what_is_inside() {
         "\x15\x03\x01\0\x02\x02\x28",
         "220 mail.test ESMTP\r\n",
     ];
-    let mut told = Vec::new();
+    let mut received = Vec::new();
     for answer in answers {
         for (scheme, kind) in [
             ("ws", TransportKind::WebSocket),
@@ -100,8 +100,8 @@ async fn no_failure_speaks_of_what_is_inside() {
             let server = tokio::spawn(async move {
                 loop {
                     let (mut stream, _) = listener.accept().await.unwrap();
-                    let mut heard = [0; 1024];
-                    let _ = stream.read(&mut heard).await;
+                    let mut got = [0; 1024];
+                    let _ = stream.read(&mut got).await;
                     let _ = stream.write_all(answer.as_bytes()).await;
                 }
             });
@@ -121,7 +121,7 @@ async fn no_failure_speaks_of_what_is_inside() {
                 let fetch = Fetch {
                     url,
                     headers: Vec::new(),
-                    timeout: PATIENCE,
+                    timeout: TEST_TIMEOUT,
                     streaming: true,
                 };
                 line.dials.fetch(DIAL, Box::new(fetch));
@@ -130,7 +130,7 @@ async fn no_failure_speaks_of_what_is_inside() {
                 match line.next().await {
                     LinkEvent::Ended(end) => {
                         let error = end.error.map(|error| error.message).unwrap_or_default();
-                        told.push(format!("{error} {}", end.reason.unwrap_or_default()));
+                        received.push(format!("{error} {}", end.reason.unwrap_or_default()));
                         break;
                     }
                     LinkEvent::Answered(answer) if answer.status != 200 || !answer.body.is_empty() => break,
@@ -140,17 +140,18 @@ async fn no_failure_speaks_of_what_is_inside() {
             server.abort();
         }
     }
-    assert!(told.len() > 30, "{}", told.len());
-    for message in &told {
+    assert!(received.len() > 30, "{}", received.len());
+    for message in &received {
         let found = INTERNAL.iter().find(|word| message.contains(**word));
         assert_eq!(found, None, "{message}");
         assert!(!message.contains('<'), "no markup: {message}");
     }
     for title in ["502 Bad Gateway", "Log in to the hotel"] {
         assert!(
-            told.iter()
+            received
+                .iter()
                 .any(|message| message.contains(&format!("HTML page titled `{title}`"))),
-            "{told:#?}"
+            "{received:#?}"
         );
     }
 }
@@ -168,7 +169,7 @@ async fn international_names_are_dialled_as_browsers_do() {
 }
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn no_listener() {
     let (listener, port) = listen().await;
     drop(listener);
     assert_eq!(code(&refused(port).await), Code::Refused);
@@ -501,7 +502,9 @@ async fn a_dial_that_is_hung_up_while_it_dials_says_nothing() {
         tokio::task::yield_now().await;
     }
     line.dials.hang_up(super::DIAL, 1000, String::new());
-    tokio::time::timeout(PATIENCE, line.dials.settle()).await.unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, line.dials.settle())
+        .await
+        .unwrap();
     drop(line.dials);
     assert!(line.events.recv().await.is_none());
 }

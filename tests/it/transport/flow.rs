@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
 use super::servers::{Frame, close, frame, payload, upgraded};
-use super::{DIAL, Line, PATIENCE, binary, target, text};
+use super::{DIAL, Line, TEST_TIMEOUT, binary, target, text};
 
 fn pong(payload: impl AsRef<[u8]>) -> Option<Frame> {
     Some(Frame {
@@ -167,7 +167,7 @@ async fn a_paused_link_stops_reading_in_the_end() {
 
 #[tokio::test]
 async fn a_server_that_does_not_read_is_still_heard() {
-    let (heard, wait) = oneshot::channel::<()>();
+    let (got, wait) = oneshot::channel::<()>();
     let (port, server) = upgraded(|mut peer| async move {
         for n in 0..100 {
             peer.say(frame(0x81, n.to_string())).await;
@@ -190,7 +190,7 @@ async fn a_server_that_does_not_read_is_still_heard() {
     }
     let expected: Vec<_> = (0..100).map(|n| text(n.to_string())).collect();
     assert_eq!(line.messages(100).await, expected);
-    heard.send(()).unwrap();
+    got.send(()).unwrap();
     line.written(20).await;
     line.dials.hang_up(DIAL, 1000, String::new());
     assert_eq!(server.await.unwrap(), 20_000_002);
@@ -276,7 +276,9 @@ async fn hanging_up_writes_what_was_transmitted_then_closes_and_is_silent() {
     let mut expected: Vec<_> = (0..50).map(|n| (0x81, n.to_string().into_bytes())).collect();
     expected.push((0x88, close(4000, "bye")));
     assert_eq!(frames, expected);
-    tokio::time::timeout(PATIENCE, line.dials.settle()).await.unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, line.dials.settle())
+        .await
+        .unwrap();
     drop(line.dials);
     while let Some((_, event)) = line.events.recv().await {
         assert!(!matches!(event, LinkEvent::Ended(_)), "{event:?}");
@@ -292,7 +294,9 @@ async fn a_server_that_ignores_the_goodbye_is_left_all_the_same() {
     let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     line.dials.hang_up(DIAL, 1000, String::new());
-    tokio::time::timeout(PATIENCE, line.dials.settle()).await.unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, line.dials.settle())
+        .await
+        .unwrap();
     server.await.unwrap();
 }
 
@@ -337,10 +341,10 @@ async fn one_fast_server_does_not_fill_the_queue_of_all() {
     .await;
     let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
-    let mut told = Vec::new();
-    while told.len() < ON_THE_WAY / 2 {
+    let mut received = Vec::new();
+    while received.len() < ON_THE_WAY / 2 {
         if let LinkEvent::Messages(messages) = line.next_on_its_way().await {
-            told.extend(messages);
+            received.extend(messages);
         }
     }
     // Whoever writes is not kept waiting.
@@ -348,21 +352,21 @@ async fn one_fast_server_does_not_fill_the_queue_of_all() {
         line.transmit(Payload::text("up"));
         loop {
             match line.next_on_its_way().await {
-                LinkEvent::Messages(messages) => told.extend(messages),
+                LinkEvent::Messages(messages) => received.extend(messages),
                 LinkEvent::Written(written) if written == n => break,
                 _ => {}
             }
         }
     }
     assert!(
-        told.len() < ON_THE_WAY,
+        received.len() < ON_THE_WAY,
         "{} told though nobody took any",
-        told.len()
+        received.len()
     );
-    line.dials.took(DIAL, credit::cost(&told));
-    while told.len() < SENT {
-        told.extend(line.messages(1).await);
+    line.dials.took(DIAL, credit::cost(&received));
+    while received.len() < SENT {
+        received.extend(line.messages(1).await);
     }
     let expected: Vec<_> = (0..SENT).map(|n| text(n.to_string())).collect();
-    assert_eq!(told, expected);
+    assert_eq!(received, expected);
 }

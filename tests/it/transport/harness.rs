@@ -19,7 +19,7 @@ pub(super) struct Harness {
     hub: Hub,
     now: Now,
     /// Frames that the extension received and has not looked at.
-    told: VecDeque<Value>,
+    frames: VecDeque<Value>,
     /// Dials that the test has not looked at.
     pub(super) dials: VecDeque<(DialId, Box<Target>)>,
     /// What else was asked of the network.
@@ -43,13 +43,13 @@ impl Harness {
         let mut harness = Self {
             hub: Hub::new(config, now),
             now,
-            told: VecDeque::new(),
+            frames: VecDeque::new(),
             dials: VecDeque::new(),
             asked: VecDeque::new(),
         };
         let origin = "chrome-extension://a/".into();
         harness.give(Input::PortOpened(PORT, Caller::Extension { origin }));
-        harness.says(json!({"type": "hello", "protocol": 1}));
+        harness.send(json!({"type": "hello", "protocol": 1}));
         harness
     }
 
@@ -70,7 +70,7 @@ impl Harness {
                 Output::Deliver { frame, cost, .. } => {
                     let mut bytes = Vec::new();
                     frame.encode(&mut bytes);
-                    self.told.push_back(serde_json::from_slice(&bytes).unwrap());
+                    self.frames.push_back(serde_json::from_slice(&bytes).unwrap());
                     written += cost;
                 }
                 Output::Dial(dial, target) => self.dials.push_back((dial, target)),
@@ -83,21 +83,21 @@ impl Harness {
         }
     }
 
-    pub(super) fn says(&mut self, frame: Value) {
+    pub(super) fn send(&mut self, frame: Value) {
         let frame = ClientFrame::parse(frame.to_string().as_bytes()).unwrap().unwrap();
         self.give(Input::Frame(PORT, frame));
     }
 
     pub(super) fn opens(&mut self, session: &str, url: &str, options: Value) {
-        self.says(json!({"type": "open", "id": "o", "session": session, "url": url, "options": options}));
+        self.send(json!({"type": "open", "id": "o", "session": session, "url": url, "options": options}));
     }
 
     /// The next frame of this type that the extension receives; what came before it is forgotten.
     #[track_caller]
-    pub(super) fn hears(&mut self, kind: &str) -> Value {
+    pub(super) fn receive(&mut self, kind: &str) -> Value {
         loop {
             let frame = self
-                .told
+                .frames
                 .pop_front()
                 .unwrap_or_else(|| panic!("no `{kind}` was said"));
             if frame["type"] == kind {
@@ -108,9 +108,9 @@ impl Harness {
 
     /// The next `state` record with this state.
     #[track_caller]
-    pub(super) fn hears_state(&mut self, state: &str) -> Value {
+    pub(super) fn receive_state(&mut self, state: &str) -> Value {
         loop {
-            let frame = self.hears("state");
+            let frame = self.receive("state");
             if frame["state"] == state {
                 return frame;
             }
@@ -118,8 +118,8 @@ impl Harness {
     }
 
     /// Everything it has received and not looked at.
-    pub(super) fn hears_all(&mut self) -> Vec<Value> {
-        self.told.drain(..).collect()
+    pub(super) fn receive_all(&mut self) -> Vec<Value> {
+        self.frames.drain(..).collect()
     }
 
     /// The next dial.

@@ -6,7 +6,7 @@ use longwire::core::io::{Fetch, ProxyChoice, Target, TransportKind};
 use longwire::wire::payload::Payload;
 
 use super::servers::{Peer, listen, scripted};
-use super::{DIAL, Line, PATIENCE, target};
+use super::{DIAL, Line, TEST_TIMEOUT, target};
 
 const OWN: &str = concat!("User-Agent: longwire/", env!("CARGO_PKG_VERSION"));
 
@@ -70,7 +70,7 @@ async fn questions_posts_and_the_second_on_a_connection_are_spelled_alike() {
     let fetch = Fetch {
         url,
         headers: vec![("Last-Event-ID".to_owned(), "5".to_owned())],
-        timeout: PATIENCE,
+        timeout: TEST_TIMEOUT,
         streaming: false,
     };
     line.dials.fetch(DIAL, Box::new(fetch));

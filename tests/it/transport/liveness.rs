@@ -16,11 +16,11 @@ fn open(options: Value) -> (Harness, DialId) {
     harness.opens("s", "wss://one.example/", options);
     let (dial, _) = harness.dial();
     harness.link_opens(dial);
-    harness.hears_state("open");
+    harness.receive_state("open");
     (harness, dial)
 }
 
-fn says(harness: &mut Harness, dial: DialId, message: Value) {
+fn send(harness: &mut Harness, dial: DialId, message: Value) {
     let message = Incoming::Message(Payload::text(message.to_string()));
     harness.link(dial, LinkEvent::Messages(vec![message]));
 }
@@ -37,8 +37,8 @@ fn transmitted(harness: &mut Harness) -> Vec<Value> {
 }
 
 fn messages(harness: &mut Harness) -> Vec<Value> {
-    let heard = harness.hears_all().into_iter();
-    heard.filter(|frame| frame["type"] == "message").collect()
+    let received = harness.receive_all().into_iter();
+    received.filter(|frame| frame["type"] == "message").collect()
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_half_open_link_is_found_within_interval_and_timeout() {
     assert!(matches!(harness.asked.pop_front(), Some(Output::Ping(to, _)) if to == dial));
     harness.pass(2 * SECOND);
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { dial: gone, .. }) if gone == dial));
-    assert_eq!(harness.hears_state("waiting")["error"]["code"], "heartbeat");
+    assert_eq!(harness.receive_state("waiting")["error"]["code"], "heartbeat");
     harness.pass(SECOND);
     harness.dial();
 }
@@ -68,14 +68,14 @@ fn a_machine_that_slept_asks_at_once_and_waits_three_seconds() {
     assert!(harness.asked.is_empty(), "the link is good");
     harness.give(Input::Resumed);
     harness.pass(3 * SECOND);
-    assert_eq!(harness.hears_state("waiting")["error"]["code"], "heartbeat");
+    assert_eq!(harness.receive_state("waiting")["error"]["code"], "heartbeat");
 }
 
 #[test]
 fn a_beat_of_the_applications_own_wants_its_own_answer() {
     let beat = json!({"interval": 5000, "timeout": 2000, "message": {"json": {"op": "ping"}}, "expect": {"/op": "pong"}});
     let (mut harness, dial) = open(json!({"heartbeat": beat}));
-    says(&mut harness, dial, json!({"op": "pong"}));
+    send(&mut harness, dial, json!({"op": "pong"}));
     assert_eq!(
         messages(&mut harness).len(),
         1,
@@ -83,16 +83,16 @@ fn a_beat_of_the_applications_own_wants_its_own_answer() {
     );
     harness.pass(5 * SECOND);
     assert_eq!(transmitted(&mut harness), [json!({"op": "ping"})]);
-    says(&mut harness, dial, json!({"op": "news"}));
-    says(&mut harness, dial, json!({"op": "pong"}));
-    let told = messages(&mut harness);
-    assert_eq!(told.len(), 1, "the answer is used up: {told:?}");
+    send(&mut harness, dial, json!({"op": "news"}));
+    send(&mut harness, dial, json!({"op": "pong"}));
+    let frames = messages(&mut harness);
+    assert_eq!(frames.len(), 1, "the answer is used up: {frames:?}");
     harness.pass(5 * SECOND);
     assert_eq!(transmitted(&mut harness), [json!({"op": "ping"})]);
-    says(&mut harness, dial, json!({"op": "news"}));
+    send(&mut harness, dial, json!({"op": "news"}));
     harness.pass(2 * SECOND);
     assert_eq!(
-        harness.hears_state("waiting")["error"]["code"],
+        harness.receive_state("waiting")["error"]["code"],
         "heartbeat",
         "news are no answer"
     );
@@ -120,9 +120,9 @@ fn a_servers_own_beats_are_answered_and_kept_from_the_extension() {
     ] {
         let (mut harness, dial) = open(json!({"preset": preset}));
         transmitted(&mut harness);
-        says(&mut harness, dial, ping);
+        send(&mut harness, dial, ping);
         assert_eq!(transmitted(&mut harness), [pong], "{preset}");
-        says(&mut harness, dial, json!({"news": 1}));
+        send(&mut harness, dial, json!({"news": 1}));
         assert_eq!(messages(&mut harness).len(), 1, "{preset}");
     }
 }
@@ -131,7 +131,7 @@ fn a_servers_own_beats_are_answered_and_kept_from_the_extension() {
 fn a_server_that_asks_without_reading_does_not_fill_the_link() {
     let (mut harness, dial) = open(json!({"preset": "centrifugo"}));
     for _ in 0..2000 {
-        says(&mut harness, dial, json!({}));
+        send(&mut harness, dial, json!({}));
     }
     assert!(transmitted(&mut harness).len() <= 256);
 }
@@ -208,7 +208,7 @@ fn no_preset_loses_an_idle_link_or_leaves_it_as_long_as_proxies_cut_it() {
                     Output::Ping(..) => stage.link(dial, LinkEvent::Alive),
                     Output::Transmit(_, payload) => {
                         if let Some(answer) = answer(preset, payload.as_str().unwrap()) {
-                            says(&mut stage, dial, answer);
+                            send(&mut stage, dial, answer);
                         }
                     }
                     Output::HangUp { .. } => panic!("{preset}: hung up"),
@@ -224,9 +224,9 @@ fn no_preset_loses_an_idle_link_or_leaves_it_as_long_as_proxies_cut_it() {
 fn a_preset_waits_until_the_server_is_ready() {
     let (mut harness, dial) = open(json!({"preset": "graphql-transport-ws"}));
     assert_eq!(transmitted(&mut harness), [json!({"type": "connection_init"})]);
-    harness.says(json!({"type": "send", "session": "s", "id": "1", "json": {"type": "subscribe"}}));
+    harness.send(json!({"type": "send", "session": "s", "id": "1", "json": {"type": "subscribe"}}));
     assert_eq!(transmitted(&mut harness), Vec::<Value>::new());
-    says(&mut harness, dial, json!({"type": "connection_ack"}));
+    send(&mut harness, dial, json!({"type": "connection_ack"}));
     assert_eq!(transmitted(&mut harness), [json!({"type": "subscribe"})]);
 }
 
@@ -259,7 +259,7 @@ fn close_codes_of_presets_and_sessions_decide_what_follows() {
         let (mut harness, dial) = open(options.clone());
         harness.link_ends(dial, closed(code));
         let mut states = harness
-            .hears_all()
+            .receive_all()
             .into_iter()
             .filter(|frame| frame["type"] == "state");
         let last = states.next_back().unwrap();
@@ -284,7 +284,7 @@ fn close_codes_of_presets_and_sessions_decide_what_follows() {
         harness.opens("s", "wss://one.example/", options.clone());
         let (dial, _) = harness.dial();
         harness.link_ends(dial, refused(status));
-        let last = harness.hears_all().pop().unwrap();
+        let last = harness.receive_all().pop().unwrap();
         assert_eq!(last["state"], state, "{options} {status}");
     }
 }

@@ -44,7 +44,7 @@ use longwire::wire::payload::Payload;
 use tokio::sync::mpsc;
 
 /// How long anything that must happen may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 const DIAL: DialId = DialId(7);
 
@@ -82,7 +82,7 @@ impl Line {
 
     /// The next event; the link believes that it is still on its way.
     async fn next_on_its_way(&mut self) -> LinkEvent {
-        let (dial, event) = tokio::time::timeout(PATIENCE, self.events.recv())
+        let (dial, event) = tokio::time::timeout(TEST_TIMEOUT, self.events.recv())
             .await
             .expect("no event came")
             .expect("the dials are gone");
@@ -166,7 +166,7 @@ fn target(url: impl AsRef<str>) -> Target {
         url: url.as_ref().parse().unwrap(),
         subprotocols: Vec::new(),
         headers: Vec::new(),
-        connect_timeout: PATIENCE,
+        connect_timeout: TEST_TIMEOUT,
         proxy: ProxyChoice::System,
         compression: false,
         json: false,

@@ -103,13 +103,13 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mode: &AtomicU8) {
 /// A server that reports what it receives, and closes all connections when it gets a code.
 struct Server {
     port: u16,
-    heard: Receiver<String>,
+    received: Receiver<String>,
     closing: tokio::sync::watch::Sender<u16>,
 }
 
 fn server() -> Server {
-    let (sender, heard) = channel();
-    let (told, port) = channel();
+    let (sender, received) = channel();
+    let (port_sender, port) = channel();
     let (closing, closed) = tokio::sync::watch::channel(0);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -118,7 +118,7 @@ fn server() -> Server {
             .unwrap();
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            told.send(listener.local_addr().unwrap().port()).unwrap();
+            port_sender.send(listener.local_addr().unwrap().port()).unwrap();
             while let Ok((stream, _)) = listener.accept().await {
                 let mut closed = closed.clone();
                 closed.mark_unchanged();
@@ -128,14 +128,14 @@ fn server() -> Server {
     });
     Server {
         port: port.recv().unwrap(),
-        heard,
+        received,
         closing,
     }
 }
 
 async fn serve(
     stream: tokio::net::TcpStream,
-    heard: Sender<String>,
+    received: Sender<String>,
     mut closed: tokio::sync::watch::Receiver<u16>,
 ) {
     let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else {
@@ -145,7 +145,7 @@ async fn serve(
         tokio::select! {
             message = socket.next() => match message {
                 Some(Ok(Message::Text(text))) => {
-                    let _ = heard.send(text.to_string());
+                    let _ = received.send(text.to_string());
                 }
                 Some(Ok(_)) => {}
                 _ => return,
@@ -207,14 +207,14 @@ fn row(name: &str, lasts: Duration, if_lost: &str, fault: impl FnOnce(&Relay, &S
     };
     let (sent, unknown) = (ended("sent"), ended("unknown"));
     assert_eq!(sent.len() + unknown.len(), MESSAGES, "{outcomes:?}");
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     eventually(SOON, "everything that is said to be sent was heard", || {
-        heard.extend(server.heard.try_iter());
+        received.extend(server.received.try_iter());
         sent.iter()
-            .all(|id| heard.iter().any(|text| text == id))
+            .all(|id| received.iter().any(|text| text == id))
             .then_some(())
     });
-    let mut once = heard.clone();
+    let mut once = received.clone();
     once.sort();
     once.dedup();
     match if_lost {
@@ -223,7 +223,7 @@ fn row(name: &str, lasts: Duration, if_lost: &str, fault: impl FnOnce(&Relay, &S
             MESSAGES,
             "everything arrives, some of it perhaps twice"
         ),
-        _ => assert_eq!(once.len(), heard.len(), "nothing is sent twice: {heard:?}"),
+        _ => assert_eq!(once.len(), received.len(), "nothing is sent twice: {received:?}"),
     }
     println!(
         "| {name} | {} | {:.2} s | {:.2} s | {} sent, {} told as `unknown`, 0 lost in silence |",

@@ -46,7 +46,7 @@ fn code(end: &LinkEnd) -> Code {
 }
 
 /// Nobody has connected: whoever does now is the first.
-async fn nobody_came(listener: TcpListener, port: u16) {
+async fn no_connection(listener: TcpListener, port: u16) {
     let ours = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let (_, peer) = listener.accept().await.unwrap();
     assert_eq!(peer, ours.local_addr().unwrap());
@@ -77,7 +77,7 @@ async fn a_url_or_header_that_is_not_allowed_connects_to_nobody() {
     };
     let any = of_an_extension(&format!("ws://127.0.0.1:{port}/feed/a"));
     assert_eq!(code(&end(off, any).await), Code::OriginDenied);
-    nobody_came(listener, port).await;
+    no_connection(listener, port).await;
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn a_question_over_http_is_judged_by_itself() {
         );
         assert_eq!(code(&line.ended().await.1), expected, "{path} {header}");
     }
-    nobody_came(listener, port).await;
+    no_connection(listener, port).await;
 }
 
 #[tokio::test]
@@ -125,5 +125,5 @@ async fn a_proxy_of_an_extensions_own_is_judged_before_it_hears_anything() {
             assert_eq!(code(&end(rule.clone(), target).await), expected);
         }
     }
-    nobody_came(listener, port).await;
+    no_connection(listener, port).await;
 }

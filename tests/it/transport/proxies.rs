@@ -490,7 +490,7 @@ async fn installed_proxy(
                 return None;
             }
         };
-        let until = std::time::Instant::now() + super::PATIENCE;
+        let until = std::time::Instant::now() + super::TEST_TIMEOUT;
         loop {
             if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
                 return Some((child, port));

@@ -105,7 +105,7 @@ async fn ws_hears_our_headers_and_chooses_a_subprotocol() {
     let Payload::Json(json) = line.message().await else {
         panic!("not JSON")
     };
-    let said: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let content: serde_json::Value = serde_json::from_slice(&json).unwrap();
     for (name, value) in [
         ("origin", "chrome-extension://abcdef/"),
         ("cookie", "session=1; other=2"),
@@ -113,7 +113,7 @@ async fn ws_hears_our_headers_and_chooses_a_subprotocol() {
         ("sec-websocket-protocol", "first, second"),
         ("host", &format!("127.0.0.1:{}", server.port)),
     ] {
-        assert_eq!(said["headers"][name], value, "{name}");
+        assert_eq!(content["headers"][name], value, "{name}");
     }
 }
 

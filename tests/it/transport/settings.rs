@@ -25,8 +25,8 @@ fn administered(text: &str) -> Scratch {
 fn entry(scratch: &Scratch, key: &str) -> Value {
     let (code, out, err) = longwire(scratch, &["config", "--json"]);
     assert_eq!(code, 0, "{err}");
-    let told: Value = serde_json::from_str(&out).unwrap();
-    let entries = told["settings"].as_array().unwrap();
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    let entries = answer["settings"].as_array().unwrap();
     let mut of_key = entries.iter().filter(|entry| entry["key"] == key);
     let found = of_key.next().cloned().unwrap_or_default();
     assert!(of_key.next().is_none(), "`{key}` stands there once: {out}");
@@ -86,9 +86,9 @@ fn what_cannot_be_used_is_reported_with_its_place_and_no_broker_runs_by_it() {
     }
     let (code, out, _) = longwire(&scratch, &["config", "--json"]);
     assert_eq!(code, 1);
-    let told: Value = serde_json::from_str(&out).unwrap();
+    let answer: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(
-        (&told["faults"][0]["line"], &told["faults"][0]["column"]),
+        (&answer["faults"][0]["line"], &answer["faults"][0]["column"]),
         (&json!(2), &json!(9))
     );
     let (code, _, err) = longwire(&scratch, &["broker"]);
@@ -187,14 +187,14 @@ fn a_settings_file_that_somebody_else_may_have_written_is_refused() {
         }
     }
     let (code, out, _) = longwire(&scratch, &["config", "--json"]);
-    let told: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((code, told["path"].as_str()), (1, file.to_str()), "{told}");
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, answer["path"].as_str()), (1, file.to_str()), "{answer}");
     assert!(
-        told["faults"][0]["fix"]
+        answer["faults"][0]["fix"]
             .as_str()
             .unwrap()
             .starts_with("chmod go-w "),
-        "{told}"
+        "{answer}"
     );
     fs::remove_file(&file).unwrap();
     // Whoever opens it to read waits for a writer, who never comes.

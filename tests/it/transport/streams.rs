@@ -12,14 +12,14 @@ const STREAM: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: x\n\n";
 
 /// Asks for a stream with a key and a cookie of this server's.
-fn asks(port: u16, patience: Duration) -> Line {
-    questions(port, true, patience)
+fn asks(port: u16, timeout: Duration) -> Line {
+    questions(port, true, timeout)
 }
 
-fn questions(port: u16, streaming: bool, patience: Duration) -> Line {
+fn questions(port: u16, streaming: bool, timeout: Duration) -> Line {
     let url: url::Url = format!("http://127.0.0.1:{port}/first").parse().unwrap();
     let mut target = target(&url);
-    target.connect_timeout = patience;
+    target.connect_timeout = timeout;
     target.headers = [("X-Key", "k"), ("Cookie", "a=1"), ("User-Agent", "mine/1")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
@@ -28,7 +28,7 @@ fn questions(port: u16, streaming: bool, patience: Duration) -> Line {
     let fetch = Fetch {
         url,
         headers: vec![("Last-Event-ID".to_owned(), "5".to_owned())],
-        timeout: patience,
+        timeout,
         streaming,
     };
     line.dials.fetch(DIAL, Box::new(fetch));
@@ -51,7 +51,7 @@ async fn a_compressed_stream_is_heard_event_by_event() {
         std::mem::take(encoder.get_mut())
     };
     let (first, second) = (flushed("data: one\n\n"), flushed("data: two\n\n"));
-    let (heard, go_on) = tokio::sync::oneshot::channel();
+    let (received, go_on) = tokio::sync::oneshot::channel();
     let (port, peer) = scripted(move |mut peer: Peer| async move {
         let head = peer.head().await;
         let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\n";
@@ -63,10 +63,10 @@ async fn a_compressed_stream_is_heard_event_by_event() {
         head
     })
     .await;
-    let mut line = asks(port, super::PATIENCE);
+    let mut line = asks(port, super::TEST_TIMEOUT);
     assert_eq!(status(&mut line).await, 200);
     assert_eq!(chunk(&mut line).await, b"data: one\n\n");
-    heard.send(()).unwrap();
+    received.send(()).unwrap();
     assert_eq!(chunk(&mut line).await, b"data: two\n\n");
     drop(line);
     let head = peer.await.unwrap();
@@ -89,7 +89,7 @@ async fn a_coding_that_was_not_asked_for_is_an_error_that_says_so() {
         peer.until_end().await;
     })
     .await;
-    let mut line = asks(port, super::PATIENCE);
+    let mut line = asks(port, super::TEST_TIMEOUT);
     let (_, end) = line.ended().await;
     let error = end.error.unwrap();
     assert!(error.message.contains("content coding"), "{error:?}");
@@ -139,7 +139,7 @@ async fn a_redirect_on_the_same_server_is_followed_with_everything() {
         drop(peer);
     })
     .await;
-    let mut line = asks(port, super::PATIENCE);
+    let mut line = asks(port, super::TEST_TIMEOUT);
     peer.await.unwrap();
     // Nobody listens there any more: it was followed.
     let (_, end) = line.ended().await;
@@ -193,7 +193,7 @@ async fn locations_are_read_as_browsers_read_them() {
         }
         asked
     });
-    let mut line = asks(port, super::PATIENCE);
+    let mut line = asks(port, super::TEST_TIMEOUT);
     assert_eq!(status(&mut line).await, 200);
     let asked = server.await.unwrap();
     assert_eq!(asked, ["/first", "/second?%C3%BC", "/a%20b", "/c", "/d", "/d?e"]);
@@ -204,7 +204,7 @@ async fn a_poll_is_redirected_like_fetch() {
     let body = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
     for moved in [301, 302, 303, 307, 308] {
         let (port, server) = answering(vec![redirect(moved, "/second"), body.to_owned()]).await;
-        let mut line = questions(port, false, super::PATIENCE);
+        let mut line = questions(port, false, super::TEST_TIMEOUT);
         assert_eq!(status(&mut line).await, 200, "{moved}");
         let heads = server.await.unwrap();
         assert!(
@@ -219,7 +219,7 @@ async fn a_poll_is_redirected_like_fetch() {
         redirect(302, "ftp://a/"),
     ] {
         let (port, server) = answering(vec![other.clone()]).await;
-        let mut line = questions(port, false, super::PATIENCE);
+        let mut line = questions(port, false, super::TEST_TIMEOUT);
         assert!((300..305).contains(&status(&mut line).await), "{other}");
         server.await.unwrap();
     }
@@ -267,7 +267,7 @@ async fn a_redirect_to_another_server_takes_no_secrets_along() {
         peer.until_end().await;
     })
     .await;
-    let mut line = asks(port, super::PATIENCE);
+    let mut line = asks(port, super::TEST_TIMEOUT);
     assert_eq!(status(&mut line).await, 200);
     let head = second.await.unwrap();
     assert!(
@@ -291,7 +291,7 @@ async fn a_redirect_without_end_is_reported_as_one() {
             .await;
         }
     });
-    let mut line = asks(port, super::PATIENCE);
+    let mut line = asks(port, super::TEST_TIMEOUT);
     let (_, end) = line.ended().await;
     let message = end.error.unwrap().message;
     assert!(message.contains("redirect"), "{message}");

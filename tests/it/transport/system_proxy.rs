@@ -17,10 +17,10 @@ fn proxy() -> (u16, Receiver<Vec<u8>>) {
     let (sender, asked) = channel();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let mut said = vec![0; 4096];
-            let count = stream.read(&mut said).unwrap_or(0);
-            said.truncate(count);
-            let _ = sender.send(said);
+            let mut sent = vec![0; 4096];
+            let count = stream.read(&mut sent).unwrap_or(0);
+            sent.truncate(count);
+            let _ = sender.send(sent);
             let _ = stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
         }
     });

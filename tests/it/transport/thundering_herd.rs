@@ -39,7 +39,7 @@ fn ours(code: u16, down: Duration) -> Dials {
             continue;
         };
         *dials.entry(at.as_millis() / 100).or_default() += 1;
-        client.hears_all();
+        client.receive_all();
         if at < down {
             let end = LinkEnd {
                 error: Some(ErrorInfo::new(Code::Refused, "nobody listens")),

@@ -116,9 +116,9 @@ async fn an_authority_that_is_trusted_will_do_and_alpn_says_http_1_1() {
     for host in ["localhost", "127.0.0.1"] {
         let mut line = line(authority.trusted(), at(host, &server, "/headers"));
         line.opened().await;
-        let said = line.message().await;
-        let said: serde_json::Value = serde_json::from_str(said.as_str().unwrap()).unwrap();
-        assert_eq!(said["alpn"], "http/1.1", "{host}");
+        let sent = line.message().await;
+        let sent: serde_json::Value = serde_json::from_str(sent.as_str().unwrap()).unwrap();
+        assert_eq!(sent["alpn"], "http/1.1", "{host}");
     }
 }
 
@@ -129,8 +129,8 @@ async fn what_tls_does_not_trust_is_not_dialled() {
         return;
     };
     // Nobody vouches for it.
-    let stranger = Authority::new();
-    let end = failed(line(stranger.trusted(), at("localhost", &server, "/echo"))).await;
+    let untrusted = Authority::new();
+    let end = failed(line(untrusted.trusted(), at("localhost", &server, "/echo"))).await;
     let message = end.error.unwrap().message;
     assert!(
         message.contains(&format!("localhost:{}", server.port)),
@@ -267,11 +267,11 @@ async fn insecure_takes_certificates_of_another_time() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let mut said = tokio::io::BufReader::new(server.stdout.take().unwrap());
-    let mut line_said = String::new();
-    while !line_said.starts_with("ACCEPT") {
-        line_said.clear();
-        let read = said.read_line(&mut line_said).await.unwrap();
+    let mut sent = tokio::io::BufReader::new(server.stdout.take().unwrap());
+    let mut printed_line = String::new();
+    while !printed_line.starts_with("ACCEPT") {
+        printed_line.clear();
+        let read = sent.read_line(&mut printed_line).await.unwrap();
         assert!(read > 0, "openssl has ended");
     }
     let url: url::Url = format!("https://localhost:{port}/").parse().unwrap();
@@ -286,7 +286,7 @@ async fn insecure_takes_certificates_of_another_time() {
         let fetch = Fetch {
             url: url.clone(),
             headers: Vec::new(),
-            timeout: super::PATIENCE,
+            timeout: super::TEST_TIMEOUT,
             streaming: false,
         };
         line.dials.fetch(DIAL, Box::new(fetch));
@@ -311,8 +311,8 @@ async fn a_root_that_is_added_to_the_system_is_trusted_by_the_next_dial() {
     };
     let store = TempDir::new().unwrap();
     let roots = store.path().join("roots.pem");
-    let stranger = Authority::new();
-    std::fs::copy(stranger.folder.path().join("ca.pem"), &roots).unwrap();
+    let untrusted = Authority::new();
+    std::fs::copy(untrusted.folder.path().join("ca.pem"), &roots).unwrap();
     let scratch = Scratch::new().with("SSL_CERT_FILE", roots.display().to_string());
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
@@ -456,8 +456,8 @@ async fn the_systems_trust_store_subprotocols_headers_and_origin_through_host_an
         host.expect("opened");
     };
     // Where the system's store does not hold the authority, the refusal says so.
-    let stranger = Scratch::new();
-    let mut host = HostProcess::chromium(&stranger);
+    let untrusted = Scratch::new();
+    let mut host = HostProcess::chromium(&untrusted);
     open(&mut host);
     let refused = host.find("the refusal", |frame| frame["error"]["code"] == "tls");
     assert_eq!(refused["type"], "state");

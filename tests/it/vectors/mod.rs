@@ -231,8 +231,8 @@ fn the_page_has_every_type_code_and_reason() {
         .chain(codes)
         .chain(reasons)
     {
-        let told = page.contains(&format!("`{word}`")) || page.contains(&format!(r#""type":"{word}""#));
-        assert!(told, "`{word}` is not in docs/PROTOCOL.md");
+        let documented = page.contains(&format!("`{word}`")) || page.contains(&format!(r#""type":"{word}""#));
+        assert!(documented, "`{word}` is not in docs/PROTOCOL.md");
     }
 }
 
@@ -244,13 +244,13 @@ fn the_page_has_every_option_and_capability_and_no_other_option() {
     }
     let (_, section) = page.split_once("\n## 7. ").unwrap();
     let (table, _) = section.split_once("\n\nWhat may be dialled").unwrap();
-    let told: BTreeSet<&str> = table
+    let documented: BTreeSet<&str> = table
         .lines()
         .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
         .flat_map(|names| names.split('`').skip(1).step_by(2))
         .collect();
     // Known is what is not ignored, though nothing of the kind has a number for its value.
-    for name in &told {
+    for name in &documented {
         let options = RawValue::from_string(format!(r#"{{"{name}":-1}}"#)).unwrap();
         let ignored = Options::from_json(&options).is_ok_and(|(_, ignored)| !ignored.is_empty());
         assert!(!ignored, "`{name}` is in docs/PROTOCOL.md and is no option");
@@ -260,7 +260,7 @@ fn the_page_has_every_option_and_capability_and_no_other_option() {
         .lines()
         .filter_map(|line| line.strip_prefix("            \"")?.split_once("\" => "));
     for (name, _) in known {
-        assert!(told.contains(name), "`{name}` is not in docs/PROTOCOL.md");
+        assert!(documented.contains(name), "`{name}` is not in docs/PROTOCOL.md");
     }
 }
 

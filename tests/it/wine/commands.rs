@@ -111,10 +111,10 @@ fn pages_and_completions_are_written() {
             .contains("Register-ArgumentCompleter")
     );
     let update = machine.output(&["update", "--check"]);
-    let told =
+    let printed =
         String::from_utf8_lossy(&update.stderr).into_owned() + &String::from_utf8_lossy(&update.stdout);
     assert!(
-        told.contains("index"),
-        "there is none unless somebody sets one: {told}"
+        printed.contains("index"),
+        "there is none unless somebody sets one: {printed}"
     );
 }

@@ -8,7 +8,7 @@ use super::{Machine, finish, on_windows};
 
 const ID: &str = "cfgjijgalloanpinpjgfgakgkbhlgcka";
 
-fn said(command: &mut Command) -> String {
+fn text(command: &mut Command) -> String {
     let output = finish(command);
     assert!(output.status.success(), "{command:?}: {output:?}");
     String::from_utf8_lossy(&output.stdout).replace('\r', "")
@@ -18,7 +18,7 @@ fn said(command: &mut Command) -> String {
 fn packages(machine: &Machine) -> PathBuf {
     let into = machine.folder.path().join("packages");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/release");
-    said(
+    text(
         Command::new(script)
             .args(["--quick", "--program"])
             .arg(&machine.program)
@@ -40,14 +40,14 @@ fn the_package_holds_what_it_promises_and_leaves_nothing() {
     let msi = packages.join(version("longwire-VERSION-x64.msi"));
 
     let unpacked = machine.folder.path().join("unpacked");
-    said(Command::new("msiextract").arg("-C").arg(&unpacked).arg(&msi));
+    text(Command::new("msiextract").arg("-C").arg(&unpacked).arg(&msi));
     let program = fs::read(unpacked.join("Longwire/longwire.exe")).unwrap();
     assert!(
         program == fs::read(&machine.program).unwrap(),
         "the program, byte for byte"
     );
 
-    let table = |name: &str| said(Command::new("msiinfo").arg("export").arg(&msi).arg(name));
+    let table = |name: &str| text(Command::new("msiinfo").arg("export").arg(&msi).arg(name));
     assert!(table("Environment").contains("=-*PATH\t[~];[INSTALLFOLDER]\tProgram"));
     assert!(table("Property").contains(&version("ProductVersion\tVERSION\n")));
     assert!(table("Property").contains("SecureCustomProperties\tEXTENSIONS;"));
@@ -74,7 +74,7 @@ fn the_package_holds_what_it_promises_and_leaves_nothing() {
         .join("drive_c/Program Files/Longwire/longwire.exe");
     let run = |verb: &str, more: &[&str]| {
         let mut command = machine.run(Path::new("msiexec"));
-        said(command.args([verb, &on_windows(&msi), "/qn"]).args(more));
+        text(command.args([verb, &on_windows(&msi), "/qn"]).args(more));
     };
     run("/i", &[&format!("EXTENSIONS={ID}")]);
     assert!(installed.exists());

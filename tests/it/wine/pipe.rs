@@ -9,7 +9,7 @@ use longwire::paths::short_name;
 use super::{Machine, on_windows};
 
 /// Most silent connections of one process that the broker keeps.
-const KEPT: u32 = 16;
+const EXPECTED_KEPT: u32 = 16;
 
 /// As `hostile::a_process_that_connects_without_end_keeps_nobody_out`: the broker must know which process it is.
 #[test]
@@ -32,14 +32,14 @@ fn a_process_that_connects_without_end_keeps_nobody_out() {
     let mut line = || lines.next().unwrap().unwrap().trim().to_owned();
     assert_eq!(line(), "connected 200");
 
-    let mut newcomer = machine.host();
-    newcomer.hello();
-    newcomer.ping("let in");
+    let mut new_connection = machine.host();
+    new_connection.hello();
+    new_connection.ping("let in");
     witness.ping("still here");
 
     silent.stdin.take().unwrap().write_all(b"\r\n").unwrap();
     let kept = line();
     let count: u32 = kept.strip_prefix("kept ").unwrap().parse().unwrap();
-    assert!(count <= KEPT, "{kept}");
+    assert!(count <= EXPECTED_KEPT, "{kept}");
     assert!(silent.wait().unwrap().success());
 }

@@ -130,8 +130,8 @@ fn doctor_speaks_of_windows() {
     let machine = prepared();
     with_browsers(&machine);
     let before = machine.output(&["doctor"]);
-    let said = String::from_utf8_lossy(&before.stdout).into_owned();
-    assert!(said.contains("longwire install --extension"), "{said}");
+    let printed = String::from_utf8_lossy(&before.stdout).into_owned();
+    assert!(printed.contains("longwire install --extension"), "{printed}");
 
     machine.prints(&["install", "--extension", ID, "--extension", ADD_ON]);
     // The programs that are registered are started as the browsers would.

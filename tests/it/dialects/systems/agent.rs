@@ -23,7 +23,7 @@ impl System {
         let options = json!({"protocol":"socket.io","reconnect":{"minDelay":5},"guard":rules(),
             "socketio":{"transports":["websocket"]}});
         self.opens("agent", url, options);
-        self.says(
+        self.send(
             json!({"type":"subscribe","session":"agent","id":"w","key":"world",
             "send":[{"event":"join","args":["world"]}]}),
         );
@@ -31,11 +31,11 @@ impl System {
     }
 
     fn emits(&mut self, id: &str, event: &str, args: Value) {
-        self.says(json!({"type":"send","session":"agent","id":id,"event":event,"args":args}));
+        self.send(json!({"type":"send","session":"agent","id":id,"event":event,"args":args}));
     }
 
     fn asks(&mut self, id: &str, question: Value, timeout: u32) {
-        self.says(
+        self.send(
             json!({"type":"request","session":"agent","id":id,"event":"ask","args":[question],
             "match":{"ack":true},"timeout":timeout}),
         );

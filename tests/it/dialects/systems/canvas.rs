@@ -29,7 +29,7 @@ fn kinds(batch: &Value) -> Vec<&str> {
 
 impl System {
     fn canvas(&mut self, message: Value) {
-        self.says(json!({"type":"send","session":"canvas","json":message}));
+        self.send(json!({"type":"send","session":"canvas","json":message}));
     }
 }
 
@@ -44,13 +44,13 @@ fn greets_and_batches_whom_its_token_lets_in() {
         "heartbeat":{"interval":50,"timeout":10000,"message":{"json":{"type":"ping"}},"expect":{"/type":"pong"}}});
     system.opens("canvas", bare.clone(), options);
     let asked = system.host.expect("auth-needed");
-    system.says(json!({"type":"authorize","session":"canvas","nonce":asked["nonce"],"url":bare}));
+    system.send(json!({"type":"authorize","session":"canvas","nonce":asked["nonce"],"url":bare}));
     let asked = system.host.expect("auth-needed");
     assert_eq!(asked["why"], "refused", "1008 means that credentials are wanted");
-    system.says(json!({"type":"authorize","session":"canvas","nonce":asked["nonce"],"url":good}));
+    system.send(json!({"type":"authorize","session":"canvas","nonce":asked["nonce"],"url":good}));
     let greeting = system.message_of_type("connection");
     assert_eq!(greeting["status"], "connected");
-    system.says(json!({"type":"subscribe","session":"canvas","id":"d","key":"s1",
+    system.send(json!({"type":"subscribe","session":"canvas","id":"d","key":"s1",
         "send":[{"json":{"type":"subscribe","sessionId":"s1"}}],
         "undo":[{"json":{"type":"unsubscribe"}}],
         "confirm":{"/type":"subscribed","/sessionId":"s1"},
@@ -88,7 +88,7 @@ fn greets_and_batches_whom_its_token_lets_in() {
         statistics["json"],
         json!({"totalConnections":1,"activeConnections":1,"clients":[client]})
     );
-    system.says(json!({"type":"close","session":"statistics"}));
+    system.send(json!({"type":"close","session":"statistics"}));
     // The application's own beats arrive; their answers are used up.
     for _ in 0..5 {
         system
@@ -104,7 +104,7 @@ fn greets_and_batches_whom_its_token_lets_in() {
     system.host.find("active again", |frame| {
         frame["type"] == "subscription" && frame["state"] == "active"
     });
-    system.says(json!({"type":"unsubscribe","session":"canvas","id":"u","key":"s1"}));
+    system.send(json!({"type":"unsubscribe","session":"canvas","id":"u","key":"s1"}));
     assert_eq!(system.message_of_type("unsubscribed")["type"], "unsubscribed");
     assert_eq!(
         system.got("/api/ws/stats")["clients"][0]["sessionId"],
@@ -185,7 +185,7 @@ fn carries_what_is_large_both_ways_and_says_what_is_too_large() {
     assert_eq!(system.message_of_type("snapshot")["image"], "x");
     assert_eq!(system.status()["total"]["dials"], 1);
     // Asking for more than that is refused with the limit.
-    system.says(
+    system.send(
         json!({"type":"open","id":"more","session":"more","url":"ws://127.0.0.1:1",
         "options":{"maxMessage":100 << 20}}),
     );

@@ -37,13 +37,13 @@ fn is_joined_with_the_cookie_and_its_code_is_data() {
     system.opens("frappe", site.clone(), options.clone());
     let asked = system.host.expect("auth-needed");
     assert_eq!(asked["why"], "first");
-    system.says(
+    system.send(
         json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("expired")}),
     );
     let asked = system.host.expect("auth-needed");
     assert_eq!(asked["why"], "refused");
     system
-        .says(json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("abc")}));
+        .send(json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("abc")}));
     system.state("open");
     // By polling first, then by a WebSocket.
     assert_eq!(reported(&mut system, "connected"), "polling");
@@ -56,12 +56,12 @@ fn is_joined_with_the_cookie_and_its_code_is_data() {
             (&json!(false), &json!("open"))
         );
     }
-    system.says(
+    system.send(
         json!({"type":"request","session":"frappe","id":"n","event":"connections",
         "namespace":"/site1.local","match":{"ack":true}}),
     );
     assert_eq!(system.host.expect("response")["args"], json!([1]));
-    system.says(
+    system.send(
         json!({"type":"send","session":"frappe","event":"ai_start","args":["t1"],"namespace":"/site1.local"}),
     );
     for percent in [25, 50, 75, 100] {
@@ -87,18 +87,18 @@ fn asks_for_another_cookie_when_the_session_has_ended() {
     options["auth"] = json!("provider");
     system.opens("frappe", site, options);
     let asked = system.host.expect("auth-needed");
-    system.says(
+    system.send(
         json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("first")}),
     );
     system.state("open");
     let sign_out = json!({"type":"send","session":"frappe","event":"sign_out","namespace":"/site1.local"});
-    system.says(sign_out);
+    system.send(sign_out);
     let asked = system.host.expect("auth-needed");
     assert_eq!(asked["why"], "refused");
     system.host.find("the refusal", |frame| {
         frame["state"] == "unauthorized" && frame["reason"] == "Unauthorized"
     });
-    system.says(
+    system.send(
         json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("second")}),
     );
     let again = system
@@ -120,7 +120,7 @@ fn is_joined_by_the_transports_that_were_asked_for() {
         assert_eq!(reported(&mut system, "connected"), transport);
         let start = json!({"type":"send","session":transport,"event":"ai_start","args":[transport],
             "namespace":"/site1.local"});
-        system.says(start);
+        system.send(start);
         let progress = system.host.find("progress", |frame| {
             frame["session"] == transport && frame["event"] == "ai_progress"
         });
@@ -163,7 +163,7 @@ fn is_polled_with_the_same_cookie_where_no_socket_gets_through() {
     let asked = system.host.expect("auth-needed");
     let expired =
         json!({"type":"authorize","session":"provided","nonce":asked["nonce"],"headers":cookie("expired")});
-    system.says(expired);
+    system.send(expired);
     let asked = system.host.find("asked again", |frame| {
         frame["type"] == "auth-needed" && frame["why"] == "refused"
     });
@@ -237,9 +237,9 @@ fn is_reconnected_a_thousand_times_without_a_leak() {
     system.opens("frappe", site, options);
     let reconnects = |system: &mut System, times: u32| {
         for _ in 0..times {
-            system.says(json!({"type":"reconnect","session":"frappe"}));
+            system.send(json!({"type":"reconnect","session":"frappe"}));
             let open = system.state("open");
-            system.says(json!({"type":"ack","session":"frappe","seq":open["seq"]}));
+            system.send(json!({"type":"ack","session":"frappe","seq":open["seq"]}));
         }
     };
     system.state("open");
@@ -260,7 +260,7 @@ fn is_reconnected_a_thousand_times_without_a_leak() {
         (now[0] <= before[0] + 2 && now[1] <= before[1] + 2).then_some(())
     });
     eventually(SOON, "the server has one connection", || {
-        system.says(
+        system.send(
             json!({"type":"request","session":"frappe","id":"n","event":"connections",
             "namespace":"/site1.local","match":{"ack":true}}),
         );

@@ -54,19 +54,19 @@ impl System {
         let welcome = self
             .host
             .find("the welcome", |frame| frame["json"]["type"] == "welcome");
-        self.says(json!({"type":"ack","session":"gateway","seq":welcome["seq"]}));
+        self.send(json!({"type":"ack","session":"gateway","seq":welcome["seq"]}));
         let payload = &welcome["json"]["payload"];
         assert_eq!(payload["heard"], "worker");
         payload["instance"].clone()
     }
 
     fn gateway(&mut self, kind: &str, payload: Value) {
-        self.says(json!({"type":"send","session":"gateway","json":{"type":kind,"payload":payload}}));
+        self.send(json!({"type":"send","session":"gateway","json":{"type":kind,"payload":payload}}));
     }
 
     /// The worker sleeps, or comes back.
     fn window(&mut self, messages: u32, bytes: u32) {
-        self.says(json!({"type":"window","session":"gateway","messages":messages,"bytes":bytes}));
+        self.send(json!({"type":"window","session":"gateway","messages":messages,"bytes":bytes}));
     }
 
     /// So many messages have come to the broker.
@@ -82,7 +82,7 @@ impl System {
         let record = self.host.find("a record", |frame| {
             matches!(frame["type"].as_str(), Some("message" | "gap" | "state"))
         });
-        self.says(json!({"type":"ack","session":"gateway","seq":record["seq"]}));
+        self.send(json!({"type":"ack","session":"gateway","seq":record["seq"]}));
         record
     }
 }
@@ -196,7 +196,7 @@ fn is_answered_its_pings_and_takes_no_more_than_its_limit(mut system: System) {
     });
     assert_eq!(system.status()["total"]["reconnects"], 0);
     let big = json!({"type":"hello","payload":"x".repeat(600_000)});
-    system.says(json!({"type":"send","session":"gateway","id":"big","json":big}));
+    system.send(json!({"type":"send","session":"gateway","id":"big","json":big}));
     let refused = system.host.find("refusal", |frame| frame["id"] == "big");
     assert_eq!(
         refused["code"], "too-large",
@@ -209,7 +209,7 @@ fn is_answered_its_pings_and_takes_no_more_than_its_limit(mut system: System) {
         url,
         json!({"format":"json","reconnect":{"minDelay":5}}),
     );
-    system.says(json!({"type":"send","session":"unwarned","id":"big2","json":big,"receipt":true}));
+    system.send(json!({"type":"send","session":"unwarned","id":"big2","json":big,"receipt":true}));
     // Gorilla hangs up with the rest unread, and its word 1009 may be lost to the reset.
     let closed = system.host.find("the server's answer", |frame| {
         frame["session"] == "unwarned" && frame["code"].is_number()

@@ -19,12 +19,12 @@ struct Batch {
 
 impl Batch {
     /// Takes messages, acknowledged as they come, until the batch is complete or has so many panels.
-    fn hears(&mut self, system: &mut System, session: &str, until: usize) {
+    fn receive(&mut self, system: &mut System, session: &str, until: usize) {
         while !self.completed && self.panels.len() < until {
             let message = system.host.find("progress", |frame| {
                 frame["type"] == "message" && frame["session"] == session
             });
-            system.says(json!({"type":"ack","session":session,"seq":message["seq"]}));
+            system.send(json!({"type":"ack","session":session,"seq":message["seq"]}));
             let panel = message["json"]["panel"].as_u64();
             match message["json"]["type"].as_str() {
                 Some("progress") => drop(self.panels.insert(panel.unwrap())),
@@ -37,7 +37,7 @@ impl Batch {
 
     fn whole(system: &mut System, session: &str) {
         let mut batch = Self::default();
-        batch.hears(system, session, usize::MAX);
+        batch.receive(system, session, usize::MAX);
         batch.is_whole();
     }
 
@@ -59,9 +59,9 @@ fn finishes_its_batch_through_a_lost_link_and_a_dead_worker() {
     let url = system.server.ws("/");
     let options = json!({"format":"json","reconnect":{"minDelay":5}});
     system.opens("batches", url.clone(), options.clone());
-    system.says(json!({"type":"subscribe","session":"batches","id":"w","key":"b1",
+    system.send(json!({"type":"subscribe","session":"batches","id":"w","key":"b1",
         "send":[{"json":{"type":"watch","batchId":"b1"}}],"confirm":{"/type":"watching","/batchId":"b1"}}));
-    system.says(
+    system.send(
         json!({"type":"request","session":"batches","id":"g","json":generate("b1"),
         "match":{"out":"/id","in":"/id"},"ifLost":"resend"}),
     );
@@ -73,9 +73,9 @@ fn finishes_its_batch_through_a_lost_link_and_a_dead_worker() {
     };
     active(&mut system);
     let mut batch = Batch::default();
-    batch.hears(&mut system, "batches", 50);
+    batch.receive(&mut system, "batches", 50);
     // The link breaks in the middle, the server goes on.
-    system.says(json!({"type":"send","session":"batches","json":{"type":"fault"}}));
+    system.send(json!({"type":"send","session":"batches","json":{"type":"fault"}}));
     active(&mut system);
     assert_eq!(system.status()["sessions"][0]["reconnects"], 1);
     // So does the worker: the port closes, and another one goes on where it was.
@@ -87,7 +87,7 @@ fn finishes_its_batch_through_a_lost_link_and_a_dead_worker() {
         (&opened["created"], &opened["resume"]),
         (&json!(false), &json!("exact"))
     );
-    batch.hears(&mut system, "batches", usize::MAX);
+    batch.receive(&mut system, "batches", usize::MAX);
     batch.is_whole();
 }
 
@@ -107,10 +107,10 @@ fn is_heard_by_polling_and_by_its_event_stream_too() {
     system.opens("stream", events, json!({"protocol":"sse","format":"json"}));
     let url = system.server.ws("/");
     system.opens("socket", url, json!({}));
-    system.says(json!({"type":"send","session":"socket","json":generate("b2")}));
+    system.send(json!({"type":"send","session":"socket","json":generate("b2")}));
     Batch::whole(&mut system, "poll");
     Batch::whole(&mut system, "stream");
-    system.says(json!({"type":"send","session":"poll","id":"done","json":{"batchId":"b2"},"receipt":true}));
+    system.send(json!({"type":"send","session":"poll","id":"done","json":{"batchId":"b2"},"receipt":true}));
     assert_eq!(system.host.expect("outcome")["outcome"], "confirmed");
 }
 
@@ -133,9 +133,9 @@ fn takes_the_next_transport_where_one_is_closed_and_never_two() {
         let url = system.server.ws("/");
         system.opens("batches", url, options);
         // The same messages by every transport: written on the socket, or posted.
-        system.says(json!({"type":"subscribe","session":"batches","id":"w","key":"b3",
+        system.send(json!({"type":"subscribe","session":"batches","id":"w","key":"b3",
             "send":[{"json":{"type":"watch","batchId":"b3"}}]}));
-        system.says(json!({"type":"send","session":"batches","json":generate("b3")}));
+        system.send(json!({"type":"send","session":"batches","json":generate("b3")}));
         assert_eq!(
             system.state("open")["transport"].as_str(),
             asked.last().copied(),

@@ -47,12 +47,12 @@ impl System {
         }
     }
 
-    fn says(&mut self, frame: Value) {
+    fn send(&mut self, frame: Value) {
         self.host.send(&frame);
     }
 
     fn opens(&mut self, session: &str, url: String, options: Value) -> Value {
-        self.says(json!({"type":"open","id":session,"session":session,"url":url,"options":options}));
+        self.send(json!({"type":"open","id":session,"session":session,"url":url,"options":options}));
         let opened = self.host.find("opened or error", |frame| {
             (frame["type"] == "opened" || frame["type"] == "error") && frame["id"] == session
         });
@@ -90,7 +90,7 @@ impl System {
     }
 
     fn status(&mut self) -> Value {
-        self.says(json!({"type":"status","id":"status"}));
+        self.send(json!({"type":"status","id":"status"}));
         self.host.expect("status")
     }
 }
