@@ -39,18 +39,14 @@ impl Uplink {
 
     /// The options have changed and the dial has not: the heartbeat begins anew.
     pub(super) fn renew_heartbeat(&mut self, ctx: &UplinkContext<'_>) {
-        let mut heartbeat = self.new_heartbeat(ctx);
+        let heartbeat = self.new_heartbeat(ctx);
         if let Some(connection) = self.state.connection_mut() {
-            if let Some(heartbeat) = heartbeat.as_mut().filter(|_| connection.paused) {
-                // What is not read cannot answer.
-                heartbeat.rest();
-            }
-            connection.heartbeat = heartbeat;
+            connection.set_heartbeat(heartbeat);
         }
     }
 
     pub(super) fn heartbeat_mut(&mut self) -> Option<&mut Heartbeat> {
-        self.state.connection_mut()?.heartbeat.as_mut()
+        self.state.connection_mut()?.heartbeat_mut()
     }
 
     /// Takes the answer to our beat, or a beat of the server's: they are not the extension's.
@@ -97,7 +93,7 @@ impl Uplink {
             self.give_up(ctx, Code::LinkLost, "the machine slept");
             self.state.hasten(ctx.now.boot);
         } else if let Some(connection) = self.state.connection_mut()
-            && let Some(heartbeat) = &mut connection.heartbeat
+            && let Some(heartbeat) = connection.heartbeat_mut()
         {
             heartbeat.probe(ctx.now.boot);
             self.ping(ctx);

@@ -6,6 +6,7 @@ use crate::wire::record::StateChange;
 use crate::core::io::Output;
 
 use super::super::lifecycle::ClosingStep;
+use super::connection::Connection;
 use super::{Uplink, UplinkContext, UplinkEvent};
 
 impl Uplink {
@@ -46,7 +47,7 @@ impl Uplink {
             let token = connection.ping(ctx.now.boot, proves);
             ctx.out.push_back(Output::Ping(connection.dial, token));
         }
-        connection.is_closing = true;
+        connection.begin_closing();
         let dial = connection.dial;
         if let Some(dialect) = &mut self.dialect {
             dialect.handler_mut().close();
@@ -56,7 +57,7 @@ impl Uplink {
 
     /// Whether the server has been asked to close, and only its answer is awaited.
     pub(super) fn awaits_close(&self) -> bool {
-        self.state.connection().is_some_and(|up| up.is_closing)
+        self.state.connection().is_some_and(Connection::is_closing)
     }
 
     /// Ends the active dial, if there is one; its later events are ignored.

@@ -23,19 +23,15 @@ pub(super) struct Connection {
     pub(super) opened: Duration,
     pub(super) since: u64,
     pub(super) subprotocol: Option<String>,
-    pub(super) heartbeat: Option<Heartbeat>,
-    /// The outbox flows.
-    pub(super) ready: bool,
-    /// Boot time until which the `ready` rule must match.
-    pub(super) ready_by: Option<Duration>,
+    heartbeat: Option<Heartbeat>,
+    /// Boot time until which the `ready` rule must match; `None`: the outbox flows.
+    ready_by: Option<Duration>,
     /// How far logging in has come.
     pub(super) login: Login,
-    /// Reading is paused.
-    pub(super) paused: bool,
-    /// The server has been asked to close.
-    pub(super) is_closing: bool,
+    is_paused: bool,
+    is_closing: bool,
     /// The journal knows on the disk itself that messages go out here.
-    pub(super) is_journaled: bool,
+    is_journaled: bool,
     token: u64,
     /// Pings under way: token, what a pong proves, when sent.
     pings: VecDeque<(u64, Option<u64>, Duration)>,
@@ -51,16 +47,88 @@ impl Connection {
             since,
             subprotocol: None,
             heartbeat: None,
-            ready: false,
             ready_by: None,
             login: Login::default(),
-            paused: false,
+            is_paused: false,
             is_closing: false,
             is_journaled: false,
             token: 0,
             pings: VecDeque::new(),
             last_proof: None,
         }
+    }
+
+    /// Nothing of the outbox goes out before `become_ready`, which must be called by this boot time.
+    pub(super) const fn await_ready(&mut self, by: Duration) {
+        self.ready_by = Some(by);
+    }
+
+    /// The outbox flows from here on.
+    pub(super) const fn become_ready(&mut self) {
+        self.ready_by = None;
+    }
+
+    /// Whether the outbox flows.
+    pub(super) const fn is_ready(&self) -> bool {
+        self.ready_by.is_none()
+    }
+
+    /// Boot time by which the server must have met the `ready` rule, until it has.
+    pub(super) const fn ready_by(&self) -> Option<Duration> {
+        self.ready_by
+    }
+
+    /// Reading is paused: the server's silence proves nothing.
+    pub(super) const fn pause(&mut self) {
+        self.is_paused = true;
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.rest();
+        }
+    }
+
+    /// Reading goes on.
+    pub(super) const fn resume(&mut self, now: Duration) {
+        self.is_paused = false;
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.wake(now);
+        }
+    }
+
+    /// Whether reading is paused.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// The server is asked to close.
+    pub(super) const fn begin_closing(&mut self) {
+        self.is_closing = true;
+    }
+
+    /// Whether the server has been asked to close.
+    pub(super) const fn is_closing(&self) -> bool {
+        self.is_closing
+    }
+
+    /// The journal is told on the disk itself that messages go out here; `true` the first time.
+    pub(super) const fn journal_first(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_journaled, true)
+    }
+
+    /// The heartbeat begins anew, with these settings or none.
+    pub(super) fn set_heartbeat(&mut self, heartbeat: Option<Heartbeat>) {
+        self.heartbeat = heartbeat;
+        if self.is_paused {
+            // What is not read cannot answer.
+            self.pause();
+        }
+    }
+
+    pub(super) const fn heartbeat(&self) -> Option<&Heartbeat> {
+        self.heartbeat.as_ref()
+    }
+
+    pub(super) const fn heartbeat_mut(&mut self) -> Option<&mut Heartbeat> {
+        self.heartbeat.as_mut()
     }
 
     /// Counts a ping; its token. `proves` is the place in the outbox that its pong proves.

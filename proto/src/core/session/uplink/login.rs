@@ -33,7 +33,7 @@ impl Uplink {
         message: &ParsedMessage<'_>,
     ) -> Vec<Payload> {
         let steps = &ctx.options.login;
-        let Some(connection) = self.state.connection_mut().filter(|up| !up.ready) else {
+        let Some(connection) = self.state.connection_mut().filter(|up| !up.is_ready()) else {
             return Vec::new();
         };
         let matches = |(_, step): &(usize, &LoginStep)| step.when.matches(message);
@@ -46,7 +46,7 @@ impl Uplink {
         } else if step.ask {
             connection.login.asking = Some(index);
             let asking = Duration::from_millis(AUTHORIZE_TIMEOUT_MS);
-            connection.ready_by = Some(ctx.now.boot + asking + READY_TIMEOUT);
+            connection.await_ready(ctx.now.boot + asking + READY_TIMEOUT);
             self.ask(ctx, AuthorizeReason::Login, None);
         } else {
             return self.login_messages(ctx, step);

@@ -16,6 +16,7 @@ mod login;
 mod loss;
 mod outage;
 mod queries;
+mod reading;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -262,10 +263,11 @@ impl Uplink {
         }
         ctx.dialer.end_handshake(dial);
         let mut connection = Connection::new(dial, ctx.now.boot, ctx.now.wall);
-        connection.heartbeat = self.new_heartbeat(ctx);
+        connection.set_heartbeat(self.new_heartbeat(ctx));
         connection.subprotocol.clone_from(&subprotocol);
-        connection.ready = ctx.options.ready.is_none();
-        connection.ready_by = (!connection.ready).then(|| ctx.now.boot + READY_TIMEOUT);
+        if ctx.options.ready.is_some() {
+            connection.await_ready(ctx.now.boot + READY_TIMEOUT);
+        }
         let mut change = self.state.open(connection);
         self.opens += 1;
         change.dial = Some(self.dials);
@@ -301,11 +303,11 @@ impl Uplink {
     pub(super) fn looks_inside(&self, options: &Options) -> bool {
         let up = self.state.connection();
         let awaits_beat = options.heartbeat.as_ref().is_some_and(|settings| {
-            let beat = up.and_then(|up| up.heartbeat.as_ref());
+            let beat = up.and_then(Connection::heartbeat);
             let has_rules = !settings.answers.is_empty() || settings.interval_from.is_some();
             has_rules || beat.is_some_and(Heartbeat::awaits)
         });
-        awaits_beat || up.is_some_and(|up| up.ready_by.is_some())
+        awaits_beat || up.is_some_and(|up| !up.is_ready())
     }
 
     /// Lets the link use an incoming message: as a beat, for logging in, to become ready. `true` when nothing of it is left
@@ -330,10 +332,9 @@ impl Uplink {
         let (Some(rule), Some(connection)) = (&options.ready, self.state.connection_mut()) else {
             return false;
         };
-        let is_ready_now = connection.ready_by.is_some() && rule.matches(message);
+        let is_ready_now = !connection.is_ready() && rule.matches(message);
         if is_ready_now {
-            connection.ready_by = None;
-            connection.ready = true;
+            connection.become_ready();
         }
         is_ready_now
     }
@@ -345,10 +346,9 @@ impl Uplink {
             return self.redial(ctx);
         }
         if let Some(connection) = self.state.connection_mut() {
-            let is_late = connection.ready_by.is_some_and(|by| boot >= by);
+            let is_late = connection.ready_by().is_some_and(|by| boot >= by);
             let pulse = connection
-                .heartbeat
-                .as_mut()
+                .heartbeat_mut()
                 .map_or(HeartbeatAction::Fine, |beat| beat.check(boot));
             if is_late {
                 let why = "the server did not satisfy the `ready` rule in time";
@@ -377,9 +377,9 @@ impl Uplink {
         let Some(connection) = self.state.connection() else {
             return dialect;
         };
-        let beat = connection.heartbeat.as_ref().and_then(Heartbeat::deadline);
+        let beat = connection.heartbeat().and_then(Heartbeat::deadline);
         let beat = beat.map(|at| (at, "heartbeat"));
-        let ready = connection.ready_by.map(|at| (at, "ready"));
+        let ready = connection.ready_by().map(|at| (at, "ready"));
         let probe = self.fallback.probe_at().map(|at| (at, "transport"));
         [beat, ready, dialect, probe]
             .into_iter()
@@ -387,51 +387,11 @@ impl Uplink {
             .min_by_key(|(at, _)| *at)
     }
 
-    /// Stops reading the socket: the log is full.
-    pub(super) fn pause_reading(&mut self, ctx: &mut UplinkContext<'_>) {
-        // Messages of a server that was asked to close are still handled.
-        let up = self.state.connection_mut();
-        let Some(connection) = up.filter(|up| !up.paused && !up.is_closing) else {
-            return;
-        };
-        connection.paused = true;
-        if let Some(heartbeat) = &mut connection.heartbeat {
-            heartbeat.rest();
-        }
-        ctx.out.push_back(Output::Pause(connection.dial));
-        if let Some(dialect) = &mut self.dialect {
-            dialect.handler_mut().pause();
-        }
-    }
-
-    /// Reads again: the log has room.
-    pub(super) fn resume_reading(&mut self, ctx: &mut UplinkContext<'_>) {
-        let Some(connection) = self.state.connection_mut().filter(|up| up.paused) else {
-            return;
-        };
-        connection.paused = false;
-        if let Some(heartbeat) = &mut connection.heartbeat {
-            heartbeat.wake(ctx.now.boot);
-        }
-        let dial = connection.dial;
-        ctx.out.push_back(Output::Resume(dial));
-        if let Some(dialect) = &mut self.dialect {
-            dialect.handler_mut().resume(&mut ctx.dial(dial));
-        }
-    }
-
-    /// There is no room for what has come in part.
-    pub(super) fn give_up_partial(&mut self) {
-        if let Some(dialect) = &mut self.dialect {
-            dialect.handler_mut().give_up_partial();
-        }
-    }
-
     /// A message is about to be written: how sure the journal must be of that. The first on a connection goes to the disk
     /// itself, so that even after a power cut it is known that this link was open.
     pub(super) fn durability_of_intent(&mut self) -> Durable {
         let up = self.state.connection_mut();
-        match up.is_some_and(|up| !std::mem::replace(&mut up.is_journaled, true)) {
+        match up.is_some_and(Connection::journal_first) {
             true => Durable::OnDisk,
             false => Durable::Written,
         }

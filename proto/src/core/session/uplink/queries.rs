@@ -11,6 +11,7 @@ use crate::core::dialect::{Abilities, ProtocolDescriptor};
 use super::super::in_millis;
 use super::super::link_view::LinkView;
 use super::Uplink;
+use super::connection::Connection;
 
 impl Uplink {
     /// Bytes of messages that have come in part.
@@ -81,8 +82,8 @@ impl Uplink {
             protocol,
             abilities,
             is_open: connection.is_some(),
-            is_ready: connection.is_some_and(|up| up.ready),
-            awaits_close: connection.is_some_and(|up| up.is_closing),
+            is_ready: connection.is_some_and(Connection::is_ready),
+            awaits_close: connection.is_some_and(Connection::is_closing),
             has_pings: options.heartbeat.is_some() && abilities.pings,
             is_encoding: self.encoding().is_some(),
         }

@@ -166,7 +166,7 @@ fn nothing_is_read_while_the_log_is_full() {
     bench.open();
     bench.act(Uplink::pause_reading);
     bench.act(Uplink::pause_reading);
-    assert!(bench.uplink.state.connection().is_some_and(|up| up.paused));
+    assert!(bench.uplink.state.connection().is_some_and(|up| up.is_paused()));
     bench.act(Uplink::resume_reading);
     let outputs = bench.ctx.take_outputs();
     assert!(

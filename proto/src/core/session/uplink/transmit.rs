@@ -100,7 +100,7 @@ impl Uplink {
         let connection = self
             .state
             .connection()
-            .filter(|up| !up.is_closing && self.has_pings(options))?;
+            .filter(|up| !up.is_closing() && self.has_pings(options))?;
         (!connection.is_proving()).then(|| connection.proof_due(PROOF_INTERVAL))
     }
 
