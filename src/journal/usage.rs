@@ -1,6 +1,6 @@
 //! How much the journals of a broker take on the disk: of each extension, and together.
 //!
-//! It reads no disk: it is told what each journal takes.
+//! It reads no disk: its caller passes what each journal takes.
 
 use std::collections::HashMap;
 
