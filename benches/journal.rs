@@ -1,6 +1,6 @@
 //! How fast journals are written and read back. Prints a line per measure; `cargo bench --bench journal`.
 //!
-//! It judges nothing: the numbers go to `docs/PERFORMANCE.md`.
+//! It compares no results: the numbers go to `docs/PERFORMANCE.md`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -1,6 +1,6 @@
 //! The whole path, as a browser would use it: server, broker, host, and a reader at the host's pipe.
 //!
-//! Prints a line per measure and subject; it judges nothing. The server and the reader are in this process, brokers and
+//! Prints a line per measure and subject; it compares no results. The server and the reader are in this process, brokers and
 //! hosts are real processes. `cargo bench --bench end_to_end`, optionally with a part of a measure's name; `scripts/bench`
 //! measures what people would otherwise write in the same run.
 #![allow(

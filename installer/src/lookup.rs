@@ -1,6 +1,6 @@
 //! What a browser finds when an extension calls a host: the manifests it reads, in its order, and its neighbours.
 //!
-//! It reads files and keys and judges nothing; `manifest::judge` does.
+//! It only reads files and keys; `manifest::judge` checks them.
 
 use std::fs::{self, File};
 use std::io::Read as _;

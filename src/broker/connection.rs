@@ -224,7 +224,7 @@ mod tests {
     use crate::transport::incoming::IncomingBytes;
 
     #[tokio::test]
-    async fn what_a_forgotten_port_says_is_heard_by_nobody() {
+    async fn frames_of_a_removed_port_are_not_handled() {
         let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
         let (mut input, _output) = split(ours);
         let (_, mut theirs) = split(theirs);

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_come_from_where_they_are_said_to_be() {
+    fn values_are_read_from_the_named_source() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("a b");
         std::fs::write(&path, "s3cret\n").unwrap();

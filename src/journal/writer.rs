@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_take_turns_and_each_keeps_its_order() {
+    fn extensions_alternate_and_each_keeps_its_order() {
         let mut queue = WorkQueue::default();
         for number in 0..3 {
             queue.push(work("busy", &format!("{number:x}"), number));

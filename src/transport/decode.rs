@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_decoded_is_said() {
+    fn undecodable_bodies_are_reported() {
         for coding in ["gzip", "br"] {
             assert!(decoded(coding, &[&[0xff; 64]]).unwrap_err().contains("broken"));
         }

@@ -158,7 +158,7 @@ fn what_the_shell_has_read_beside_is_not_read_again() {
 }
 
 #[test]
-fn the_elements_of_a_large_answer_come_in_turns_and_take_no_more_than_it() {
+fn the_elements_of_a_large_answer_come_in_batches_and_take_no_more_than_it() {
     let mut harness = Harness::with_client();
     harness.send(
         PORT,

@@ -1,6 +1,6 @@
 //! Counts what each thread allocates and holds.
 //!
-//! It judges nothing; `cost` and `memory` do.
+//! It asserts nothing; `cost` and `memory` do.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

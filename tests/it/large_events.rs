@@ -246,7 +246,7 @@ fn messages_without_a_name_are_events_however_large() {
 }
 
 #[test]
-fn an_attachment_of_the_server_is_heard_while_a_large_event_is_encoded() {
+fn an_attachment_of_the_server_is_read_while_a_large_event_is_encoded() {
     let (mut harness, dial) = open(64 << 20);
     send(&mut harness, "1", json!(["x".repeat(LARGE)]));
     harness.server_says(dial, &[r#"451-["a",{"_placeholder":true,"num":0}]"#]);

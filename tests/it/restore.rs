@@ -133,7 +133,7 @@ fn a_damaged_journal_begins_a_new_epoch() {
 }
 
 #[test]
-fn a_loss_that_nobody_had_heard_of_is_reported_by_the_next_broker() {
+fn an_unreported_loss_is_reported_by_the_next_broker() {
     let mut before = Before::opened();
     before.harness.give(Input::PortClosed(PORT));
     before.link(LinkEvent::Messages(vec![Incoming::TooLarge { bytes: None }; 3]));

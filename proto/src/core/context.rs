@@ -147,7 +147,7 @@ impl Context {
         }
     }
 
-    /// A frame that bypasses windows and rooms: small, and an answer or a warning.
+    /// A frame that no window or send buffer holds back: small, and an answer or a warning.
     pub(crate) fn send(&mut self, port: PortId, frame: BrokerFrame) {
         self.ports().send(port, frame);
     }
@@ -178,7 +178,7 @@ pub(crate) struct PortWriter<'a> {
 }
 
 impl PortWriter<'_> {
-    /// A frame that bypasses windows and rooms: small, and an answer or a warning.
+    /// A frame that no window or send buffer holds back: small, and an answer or a warning.
     pub(crate) fn send(&mut self, port: PortId, frame: BrokerFrame) {
         self.out.push_back(Output::Deliver { port, frame, cost: 0 });
     }

@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subscription_keeps_its_place_when_it_is_said_again() {
+    fn a_subscription_keeps_its_place_when_it_is_sent_again() {
         let mut filter = filter(&[r#"{"do":"drop"}"#]);
         let deliver = || vec![FilterLine::from_json(r#"{"do":"deliver"}"#).unwrap()];
         assert!(filter.set(&"later".into(), deliver()));

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_typed_can_be_said_again() {
+    fn entered_lines_can_be_sent_again() {
         let mut history = History::default();
         history.read("one");
         history.read("two");

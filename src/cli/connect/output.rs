@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_is_told_with_its_reason_and_no_control_character() {
+    fn a_state_is_printed_with_its_reason_and_no_control_character() {
         let closed = json!({"state": "closed", "code": 1000, "reason": "so\u{1b}[2J long"});
         assert_eq!(state_line(&json!({"state": "open"})), "open");
         let line = state_line(&closed);

@@ -1,6 +1,6 @@
 //! A finding: what was checked, the result, how to fix it. And the document of all of them.
 //!
-//! The ids are stable and listed in `docs/DOCTOR.md`; it judges nothing.
+//! The ids are stable and listed in `docs/DOCTOR.md`; it checks nothing.
 
 use serde::Serialize;
 

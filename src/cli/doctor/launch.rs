@@ -1,6 +1,6 @@
 //! Starts a host as a browser does, sends `hello`, and checks that it exits when it should.
 //!
-//! It opens no session and judges nothing.
+//! It opens no session and evaluates nothing.
 
 use std::path::Path;
 use std::process::Stdio;

@@ -1,6 +1,6 @@
 //! Browsers of this user that run with a folder of their own, as development tools start them.
 //!
-//! It reads the system's list of processes, and judges nothing. On Windows manifests are found through the registry,
+//! It reads the system's list of processes, and evaluates nothing. On Windows manifests are found through the registry,
 //! whatever the folder: nothing is looked for there.
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The document as text for people: one line if there is no problem, otherwise the problems and their fixes.
 //!
-//! It judges nothing and prints nothing.
+//! It evaluates nothing and prints nothing.
 
 use super::finding::{DoctorReport, Finding, Verdict};
 use crate::cli::text::harmless;

@@ -119,7 +119,7 @@ fn our_own_headers_cannot_be_set() {
 }
 
 #[test]
-fn a_body_is_told_on_one_line_or_not_at_all() {
+fn a_body_excerpt_is_one_line_or_nothing() {
     assert_eq!(excerpt(b"no\r\nentry\n").as_deref(), Some("no  entry"));
     assert_eq!(
         excerpt("h\u{e9}".as_bytes().split_last().unwrap().1).as_deref(),

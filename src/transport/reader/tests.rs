@@ -143,7 +143,7 @@ fn control_frames_pass_between_fragments() {
 }
 
 #[test]
-fn json_is_told_from_text() {
+fn json_is_distinguished_from_text() {
     let mut reader = FrameReader::new(1000, true, None);
     let mut bytes = frame(0x81, br#"{"a": [1, 2]}"#);
     bytes.extend(frame(0x81, b"{nonsense"));
@@ -278,7 +278,7 @@ fn a_compressed_bomb_is_skipped_and_what_follows_is_understood() {
 }
 
 #[test]
-fn frames_that_bring_no_message_leave_others_their_turn() {
+fn frames_without_messages_yield_to_other_tasks() {
     let limit = InboxLimit {
         messages: 256,
         bytes: 256 << 10,

@@ -183,7 +183,7 @@ fn bytes_that_are_no_text_are_refused_with_the_way_to_send_them() {
 
 /// As a terminal does it: to the whole foreground group.
 #[test]
-fn an_interrupt_says_goodbye_and_is_no_fault_unless_something_was_expected() {
+fn an_interrupt_closes_the_session_and_fails_only_if_messages_were_expected() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     for (more, code) in [(&["--linger"][..], 0), (&["--expect", "9"][..], 1)] {
         let mut child = scratch

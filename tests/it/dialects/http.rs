@@ -212,7 +212,7 @@ fn what_is_no_event_stream_is_reported_clearly() {
 }
 
 #[test]
-fn a_server_without_a_websocket_is_heard_by_its_stream() {
+fn a_server_without_a_websocket_is_read_by_its_stream() {
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
     };

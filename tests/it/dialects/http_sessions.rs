@@ -263,7 +263,7 @@ fn a_full_log_asks_no_more_until_there_is_room() {
 }
 
 #[test]
-fn what_a_full_log_hangs_up_on_is_said_again_by_a_server_that_can() {
+fn messages_lost_to_a_full_log_are_sent_again_by_a_server_that_can() {
     let full = json!({"messages":2,"overflow":"close"});
     let comes_back = |harness: &mut Harness| {
         harness.delivered.clear();
@@ -291,7 +291,7 @@ fn what_a_full_log_hangs_up_on_is_said_again_by_a_server_that_can() {
 }
 
 #[test]
-fn an_id_that_was_taken_back_or_cannot_be_said_promises_nothing() {
+fn an_id_that_was_reset_or_cannot_be_sent_promises_nothing() {
     // A header with a control character cannot be written.
     for last in ["id\ndata: b\n\n", "id: \u{7f}\u{1}\ndata: b\n\n"] {
         let (mut harness, dial) = opened(json!({"protocol":"sse"}));

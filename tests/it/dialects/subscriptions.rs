@@ -65,7 +65,7 @@ fn delivered(harness: &mut Harness) -> Vec<String> {
 }
 
 #[test]
-fn they_are_said_on_every_connection_that_is_ready_before_anything_that_waits() {
+fn they_are_sent_on_every_ready_connection_before_waiting_messages() {
     let (mut harness, dial) = dialling(json!({"greeting":[{"text":"hello"}],"ready":{"/type":"ready"}}));
     harness.send(PORT, json!({"type":"send","session":"s","text":"waits"}));
     subscribe(&mut harness, "a", json!({}));
@@ -92,7 +92,7 @@ fn they_are_said_on_every_connection_that_is_ready_before_anything_that_waits() 
 }
 
 #[test]
-fn what_is_not_said_yet_need_not_be_undone() {
+fn a_subscription_that_is_not_sent_yet_needs_no_unsubscribe() {
     let (mut harness, dial) = dialling(json!({"ready":{"/type":"ready"}}));
     link_opens(&mut harness, dial);
     subscribe(&mut harness, "a", json!({}));
@@ -172,7 +172,7 @@ fn a_worker_that_comes_back_says_nothing_twice_on_one_connection() {
 }
 
 #[test]
-fn one_that_is_left_is_undone_and_said_no_more() {
+fn one_that_is_left_is_unsubscribed_and_not_sent_again() {
     let (mut harness, dial) = dialling(json!({}));
     subscribe(&mut harness, "a", json!({}));
     subscribe(&mut harness, "b", json!({}));

@@ -191,7 +191,7 @@ fn options_that_say_nothing_about_a_position_leave_the_link_and_its_position() {
 }
 
 #[test]
-fn options_of_a_protocol_that_is_not_spoken_change_no_dial() {
+fn options_of_an_unused_protocol_change_no_dial() {
     let with = |namespace: &str, cursor: &str| {
         json!({"protocol":"sse","socketio":{"namespaces":[namespace]},
             "poll":{"cursor":{"header":cursor,"query":"since"}}})

@@ -156,7 +156,7 @@ fn a_certificate_that_is_not_trusted() {
 }
 
 #[test]
-fn clear_text_to_a_port_that_speaks_tls() {
+fn clear_text_to_a_tls_port() {
     let url = format!("ws://{}/", untrusted());
     let codes = ["handshake", "server-protocol", "link-lost", "tls"];
     assert_seen(
@@ -215,7 +215,7 @@ fn a_path_that_is_not_there() {
 }
 
 #[test]
-fn a_server_that_speaks_http_only() {
+fn a_server_with_http_only() {
     let url = format!("ws://{}/", answering_always("200 OK"));
     let codes = ["http-status", "handshake"];
     assert_seen(DoctorHome::installed(), &url, &codes, "200", "accepts WebSockets");

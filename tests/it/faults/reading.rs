@@ -85,7 +85,7 @@ fn overflow_while_nobody_is_there_is_one_gap_with_an_exact_count() {
 }
 
 #[test]
-fn of_two_ports_the_newer_wins_and_the_older_hears_nothing_more() {
+fn of_two_ports_the_newer_wins_and_the_older_receives_nothing_more() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let mut observer = Observer::new(&server.url, json!({}));

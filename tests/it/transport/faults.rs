@@ -71,7 +71,7 @@ const INTERNAL: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn no_failure_speaks_of_what_is_inside() {
+async fn no_failure_names_internals() {
     let answers = [
         "",
         "HTTP/1.1 101 Switch",
@@ -203,7 +203,7 @@ async fn a_refusal_gives_status_and_body() {
 }
 
 #[tokio::test]
-async fn retry_after_is_heard_as_seconds_and_as_a_date() {
+async fn retry_after_is_read_as_seconds_and_as_a_date() {
     let port = answering("HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n").await;
     let end = refused(port).await;
     assert_eq!(

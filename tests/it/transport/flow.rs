@@ -286,7 +286,7 @@ async fn hanging_up_writes_what_was_transmitted_then_closes_and_is_silent() {
 }
 
 #[tokio::test]
-async fn a_server_that_ignores_the_goodbye_is_left_all_the_same() {
+async fn a_server_that_ignores_the_close_frame_is_left_all_the_same() {
     let (port, server) = upgraded(|mut peer| async move {
         peer.until_end().await;
     })

@@ -107,7 +107,7 @@ async fn a_question_over_http_is_judged_by_itself() {
 }
 
 #[tokio::test]
-async fn a_proxy_of_an_extensions_own_is_judged_before_it_hears_anything() {
+async fn a_proxy_of_an_extensions_own_is_checked_before_it_receives_anything() {
     let (listener, port) = listen().await;
     for (rule, expected) in [
         (allowing(&["wss://only.example"]), Code::UrlDenied),

@@ -355,7 +355,7 @@ async fn a_proxy_that_says_no_is_distinguished_from_a_server_that_does() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_wants_what_is_not_spoken_says_what_it_wants() {
+async fn a_proxy_that_requires_an_unsupported_method_is_reported_with_it() {
     let (port, _) = scripted(|mut peer| async move {
         peer.head().await;
         peer.say(

@@ -88,7 +88,7 @@ async fn websockets_floods_and_fragments() {
 }
 
 #[tokio::test]
-async fn ws_hears_our_headers_and_chooses_a_subprotocol() {
+async fn ws_receives_our_headers_and_chooses_a_subprotocol() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
@@ -141,7 +141,7 @@ async fn ws_refuses_closes_and_breaks_off() {
 }
 
 #[tokio::test]
-async fn ws_hears_our_last_words_and_our_close_code() {
+async fn ws_receives_our_last_messages_and_our_close_code() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };

@@ -43,7 +43,7 @@ async fn status(line: &mut Line) -> u16 {
 }
 
 #[tokio::test]
-async fn a_compressed_stream_is_heard_event_by_event() {
+async fn a_compressed_stream_is_delivered_event_by_event() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     let mut flushed = |text: &str| {
         encoder.write_all(text.as_bytes()).unwrap();

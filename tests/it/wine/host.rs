@@ -82,7 +82,7 @@ fn homes_and_programs_may_have_any_name() {
 
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn the_command_line_speaks_to_the_broker() {
+fn the_command_line_reaches_the_broker() {
     let (machine, server) = (Machine::new(), Echo::start());
     let mut host = machine.host();
     host.hello();

@@ -126,7 +126,7 @@ fn with_browsers(machine: &Machine) {
 
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn doctor_speaks_of_windows() {
+fn doctor_gives_advice_for_windows() {
     let machine = prepared();
     with_browsers(&machine);
     let before = machine.output(&["doctor"]);

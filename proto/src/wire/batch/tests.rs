@@ -211,7 +211,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn whoever_takes_runs_hears_what_others_hear(
+    fn clients_with_runs_receive_the_same_messages_as_others(
         steps in prop::collection::vec((0..3u64, 0..3usize, 0..3u64, any::<bool>(), any::<bool>(), prop_oneof![99 => 0..4usize, 1 => Just(4)]), 0..40)
     ) {
         let mut seq = 1;

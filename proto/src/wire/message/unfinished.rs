@@ -1,6 +1,6 @@
 //! The `id` and `session` of an incomplete frame, if its beginning has them, so that it can be answered.
 //!
-//! For frames that are refused before they are whole. It looks at the first bytes only and judges nothing.
+//! For frames that are refused before they are whole. It reads the first bytes only and decides nothing.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_value_is_said_in_words_of_json() {
+    fn errors_of_values_use_the_terms_of_json() {
         for (json, names) in [
             (
                 r#"{"reconnect":5}"#,

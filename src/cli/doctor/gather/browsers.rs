@@ -1,6 +1,6 @@
 //! What browsers and apps find: registrations, policies, sandboxes, other hosts.
 //!
-//! It starts no program and judges nothing.
+//! It starts no program and evaluates nothing.
 
 use std::path::Path;
 

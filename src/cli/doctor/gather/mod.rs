@@ -1,7 +1,7 @@
 //! Looks at everything: registrations, programs, hosts, the broker, folders, a server.
 //!
 //! It only reads, with one exception that it takes back: the host it starts may start a broker, as it would for a
-//! browser. It judges nothing.
+//! browser. It evaluates nothing.
 
 mod broker;
 mod browsers;

@@ -92,7 +92,7 @@ fn answers_requests_beside_its_own_events_for_every_client() {
 }
 
 #[test]
-fn is_told_only_what_the_rules_allow_and_says_why_not() {
+fn receives_only_what_the_rules_allow_and_reports_refusals() {
     let Some(mut system) = System::of("agent", &[]) else {
         return;
     };

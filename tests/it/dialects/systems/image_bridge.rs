@@ -92,7 +92,7 @@ fn finishes_its_batch_through_a_lost_link_and_a_dead_worker() {
 }
 
 #[test]
-fn is_heard_by_polling_and_by_its_event_stream_too() {
+fn is_read_by_polling_and_by_its_event_stream_too() {
     let Some(mut system) = System::of("image-bridge", &[]) else {
         return;
     };

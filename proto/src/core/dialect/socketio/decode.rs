@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_said_and_no_panic() {
+    fn malformed_packets_are_reported_and_never_panic() {
         for packet in [
             "",
             "4",

@@ -118,7 +118,7 @@ fn refused_messages_merge_into_a_gap_at_the_end() {
 }
 
 #[test]
-fn what_the_journal_says_later_replaces_what_it_said_before() {
+fn later_journal_records_replace_earlier_ones() {
     let mut log = Log::default();
     for seq in 1..=5 {
         log.restore(

@@ -93,7 +93,7 @@ fn message(text: &'static str) -> LinkEvent {
 }
 
 #[test]
-fn only_the_dial_that_is_alive_is_heard() {
+fn only_events_of_the_current_dial_count() {
     let mut bench = Bench::new();
     let first = bench.open();
     assert_eq!(bench.event(first, message("one")), ["message one"]);
@@ -176,7 +176,7 @@ fn nothing_is_read_while_the_log_is_full() {
 }
 
 #[test]
-fn a_server_that_is_asked_to_close_is_heard_to_the_end() {
+fn messages_of_a_server_that_is_asked_to_close_are_read_to_the_end() {
     let mut bench = Bench::new();
     let dial = bench.open();
     bench.act(|uplink, scope| uplink.send_close(scope, 1000, String::new(), Some(1)));

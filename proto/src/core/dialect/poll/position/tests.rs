@@ -67,7 +67,7 @@ fn a_cursor_goes_where_it_belongs() {
 }
 
 #[test]
-fn a_header_carries_the_cursor_both_ways_and_a_tag_is_said_again() {
+fn a_header_carries_the_cursor_both_ways_and_an_etag_is_sent_back() {
     let poll = poll(r#"{"cursor":{"header":"X-Next","requestHeader":"X-From"}}"#);
     let mut position = PollPosition::default();
     assert!(!position.is_known() && asked(&position, &poll).1.is_empty());
