@@ -22,6 +22,8 @@ pub(crate) struct LargeAnswer {
 /// What was found in an answer.
 #[derive(Debug)]
 pub(crate) struct ReadAnswer {
+    /// Where its items were looked for.
+    pub(super) items: Option<String>,
     pub(super) is_text: bool,
     /// Nothing if it is no JSON.
     pub(super) outline: Option<Arc<Outline>>,
@@ -60,6 +62,7 @@ impl LargeAnswer {
             _ => VecDeque::new(),
         };
         ReadAnswer {
+            items: self.items,
             is_text: outline.is_some() || std::str::from_utf8(&self.body).is_ok(),
             outline,
             large,

@@ -98,6 +98,8 @@ impl PollPosition {
         read: Option<Box<ReadAnswer>>,
     ) -> Result<Messages, String> {
         let body = answer.content();
+        // The options may have changed while it was read.
+        let read = read.filter(|read| read.items == poll.items);
         let was_read = read.is_some();
         let read = read.map_or_else(
             || LargeAnswer::new(poll, body.clone()).read(&Pointers::NONE),
@@ -106,6 +108,7 @@ impl PollPosition {
         let wants_json = poll.items.is_some()
             || matches!(&poll.cursor, Some(cursor) if !matches!(cursor.from, CursorFrom::Header(_)));
         let ReadAnswer {
+            items: _,
             is_text,
             outline,
             large,

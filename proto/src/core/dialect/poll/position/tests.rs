@@ -36,6 +36,22 @@ fn asked(position: &PollPosition, poll: &Poll) -> (String, Vec<(String, String)>
     (url.query().unwrap().to_owned(), headers)
 }
 
+/// A large answer is read beforehand, with the options of that moment.
+#[test]
+fn items_are_found_where_the_options_have_them_now() {
+    let (before, now) = (poll(r#"{"items":"/jobs"}"#), poll(r#"{"items":"/tasks"}"#));
+    let answer = answer(&[], r#"{"jobs":[1],"tasks":[2,3]}"#);
+    for (asked, expected) in [(&before, ["2", "3"]), (&now, ["2", "3"])] {
+        let read = LargeAnswer::new(asked, answer.content()).read(&Pointers::NONE);
+        let found = PollPosition::default().read(&now, &answer, false, Some(read.into()));
+        let found: Vec<_> = found.unwrap().map(|(message, _)| message).collect();
+        assert_eq!(
+            found,
+            expected.map(|text| Payload::Json(Bytes::from_static(text.as_bytes())))
+        );
+    }
+}
+
 #[test]
 fn a_cursor_goes_where_it_belongs() {
     let poll = poll(r#"{"items":"/tasks","cursor":{"item":"/id","query":"since","start":"0"}}"#);
