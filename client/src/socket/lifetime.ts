@@ -26,7 +26,7 @@ export async function openSession(
   bridge: SocketOptions["bridge"],
   options: SessionOptions,
 ): Promise<Session> {
-  if (isBlocked(url)) throw new Error(`longwire: browsers do not connect to the port of ${url}`);
+  if (isBlocked(url)) throw new Error(`longwire: browsers block the port of ${url}`);
   const opener = bridge && "open" in bridge ? bridge : connect(bridge);
   try {
     return await opener.open(name ?? sessionName(opener), url, options);

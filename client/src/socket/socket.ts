@@ -68,7 +68,7 @@ export class LongwireSocket extends EventTarget {
   #protocol = "";
   #extensions = "";
   #binaryType: BinaryType = "blob";
-  #asked: { code: number; reason: string } | undefined;
+  #closedWith: { code: number; reason: string } | undefined;
   /** How the link ended, until the end of the session is known. */
   #end: Partial<StateEvent> | undefined;
   #dropped = false;
@@ -225,7 +225,7 @@ export class LongwireSocket extends EventTarget {
   }
 
   async #hangUp(code: number, reason: string): Promise<void> {
-    this.#asked = { code, reason };
+    this.#closedWith = { code, reason };
     await this.#outgoing.drained();
     // The end is reported by `detached`, with the server's answer.
     await this.#held?.close(code, reason).catch(() => this.#events.push(() => this.#fail()));
@@ -259,7 +259,7 @@ export class LongwireSocket extends EventTarget {
   }
 
   #state(state: StateEvent): void {
-    if (this.#readyState === CLOSED || state.namespace !== undefined) return;
+    if (this.#readyState === CLOSED || state.namespace) return;
     if (state.state === "open") this.#linkOpened(state);
     else if (state.state === "closed" || state.state === "failed") this.#linkEnded(state);
     else if (state.state === "waiting" && this.#isPersistent && this.#readyState < CLOSING) {
@@ -330,7 +330,7 @@ export class LongwireSocket extends EventTarget {
   #detached(how: CloseReport | undefined): void {
     if (this.#end) this.#ended(this.#end);
     else if (how?.clean === false) this.#fail(this.#opened && !this.#isPersistent);
-    else this.#ended(how?.code === undefined ? { ...this.#asked } : how);
+    else this.#ended(how?.code ? how : { ...this.#closedWith });
   }
 
   /** The connection is over, cleanly or not. */

@@ -30,9 +30,7 @@ export class Warnings {
   opened(subprotocol: string, again: boolean): void {
     if (again) this.#resumed = Date.now();
     if (!this.#covered && LOGS_IN.test(subprotocol)) {
-      warn(
-        `"${subprotocol}" logs in on every connection, and session "${this.#session}" hides new connections from the code that does`,
-      );
+      warn(`"${subprotocol}" logs in on every connection, but session "${this.#session}" hides new ones`);
     }
   }
 
@@ -43,7 +41,7 @@ export class Warnings {
     this.#resumed = 0;
     if (this.#short < SHORT_LINKS) return;
     warn(
-      `session "${this.#session}" lost its connection ${SHORT_LINKS} times right after it was resumed: the server may expect a login on each`,
+      `session "${this.#session}" lost its connection ${SHORT_LINKS} times right after it was resumed: the server may expect a login`,
     );
   }
 }
