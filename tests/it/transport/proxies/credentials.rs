@@ -1,0 +1,106 @@
+//! Credentials for proxies: those of the settings and of the URL, missing ones and wrong ones.
+
+use super::*;
+
+#[tokio::test]
+async fn connect_with_and_without_credentials() {
+    let Some(server) = Server::ws("{}").await else {
+        return;
+    };
+    let (port, asked) = connect_proxy(server.port).await;
+    echoes(Line::dial(through(
+        format!("http://127.0.0.1:{port}"),
+        "ws://server.invalid:81/echo",
+    )))
+    .await;
+    echoes(Line::dial(through(
+        format!("http://us%40er:pass@127.0.0.1:{port}"),
+        "ws://server.invalid/echo",
+    )))
+    .await;
+    let asked = asked.lock().unwrap();
+    assert!(
+        asked[0].starts_with("CONNECT server.invalid:81 HTTP/1.1\r\n"),
+        "{}",
+        asked[0]
+    );
+    assert!(!asked[0].to_lowercase().contains("proxy-authorization"));
+    assert!(
+        asked[1].starts_with("CONNECT server.invalid:80 HTTP/1.1\r\n"),
+        "{}",
+        asked[1]
+    );
+    assert!(
+        asked[1].contains("Proxy-Authorization: Basic dXNAZXI6cGFzcw==\r\n"),
+        "{}",
+        asked[1]
+    );
+}
+
+#[tokio::test]
+async fn credentials_of_any_letters_are_sent_as_they_are_meant() {
+    for (given, meant) in [
+        ("us@er:p@ss", "us@er:p@ss"),
+        ("us%40er:p%3Aa%25ss", "us@er:p:a%ss"),
+        ("user:100%", "user:100%"),
+        ("user:%zz%4", "user:%zz%4"),
+        ("user", "user:"),
+        ("\u{fc}ser:\u{4e2d}", "\u{fc}ser:\u{4e2d}"),
+        ("user:a:b", "user:a:b"),
+    ] {
+        let (port, proxy) = scripted(|mut peer: Peer| async move { peer.head().await }).await;
+        failure(through(
+            format!("http://{given}@127.0.0.1:{port}"),
+            "ws://server.invalid/",
+        ))
+        .await;
+        let head = proxy.await.unwrap();
+        let encoded = BASE64_STANDARD.encode(meant);
+        let line = format!("Proxy-Authorization: Basic {encoded}\r\n");
+        assert!(head.contains(&line), "{given}: {head}");
+    }
+}
+
+#[tokio::test]
+async fn socks5_with_and_without_credentials_resolves_at_the_proxy() {
+    let Some(server) = Server::ws("{}").await else {
+        return;
+    };
+    let (port, asked) = socks_proxy(server.port, None).await;
+    for scheme in ["socks5", "socks5h"] {
+        echoes(Line::dial(through(
+            format!("{scheme}://127.0.0.1:{port}"),
+            "ws://server.invalid:81/echo",
+        )))
+        .await;
+    }
+    echoes(Line::dial(through(
+        format!("socks5://127.0.0.1:{port}"),
+        "ws://192.0.2.1:82/echo",
+    )))
+    .await;
+    assert_eq!(
+        *asked.lock().unwrap(),
+        ["server.invalid:81", "server.invalid:81", "192.0.2.1:82"]
+    );
+    let (port, asked) = socks_proxy(server.port, Some(("user", "p:ss"))).await;
+    echoes(Line::dial(through(
+        format!("socks5://user:p%3Ass@127.0.0.1:{port}"),
+        "ws://server.invalid:83/echo",
+    )))
+    .await;
+    assert_eq!(*asked.lock().unwrap(), ["server.invalid:83"]);
+}
+
+#[tokio::test]
+async fn credentials_that_are_missing_or_wrong() {
+    let (port, _) = socks_proxy(1, Some(("user", "right"))).await;
+    for credentials in ["", "user:canary@"] {
+        let end = failure(through(
+            format!("socks5://{credentials}127.0.0.1:{port}"),
+            "ws://server.invalid/",
+        ))
+        .await;
+        assert_eq!(end.error.unwrap().code, Code::Proxy);
+    }
+}
