@@ -6,6 +6,7 @@ mod apps;
 mod ids;
 mod locations;
 mod messages;
+mod mounts;
 mod root;
 mod uninstall;
 

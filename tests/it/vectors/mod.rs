@@ -4,7 +4,9 @@
 //! It does not ask what the broker does about a frame. What each vector means is in `incoming` and `outgoing`.
 
 mod incoming;
+mod options;
 mod outgoing;
+mod reports;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,7 +25,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use incoming::expected;
-use outgoing::{frame_of, messages_in_sequence};
+use outgoing::frame_of;
+use reports::messages_in_sequence;
 
 /// One line of a file.
 #[derive(Deserialize)]
