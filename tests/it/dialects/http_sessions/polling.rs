@@ -1,0 +1,165 @@
+//! Polling: when the next request is sent, and which responses count.
+
+use super::*;
+
+#[test]
+fn a_polled_server_is_asked_at_its_interval_from_where_it_was() {
+    let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{
+        "interval":5000,"items":"/tasks","cursor":{"item":"/id","query":"since"}}}));
+    assert_eq!(harness.fetches().url.query(), Some("a=1"));
+    harness.is_answered(
+        dial,
+        200,
+        &[("etag", "\"e1\"")],
+        r#"{"tasks":[{"id": 1},{"id": 2}]}"#,
+    );
+    assert_eq!(harness.receive_state()["state"], "open");
+    assert_eq!(harness.receive(PORT)["json"], json!({"id": 1}));
+    assert_eq!(harness.receive(PORT)["json"], json!({"id": 2}));
+    harness.passes(Duration::from_millis(4999));
+    assert!(harness.asked.is_empty());
+    harness.passes(Duration::from_millis(1));
+    let asked = harness.fetches();
+    assert_eq!(asked.url.query(), Some("a=1&since=2"));
+    assert_eq!(asked.headers, [], "the tag was another question's");
+    harness.passes(Duration::from_secs(30));
+    assert!(harness.asked.is_empty(), "one question at a time");
+    harness.is_answered(dial, 200, &[("etag", "\"e2\"")], r#"{"tasks":[]}"#);
+    harness.passes(Duration::from_secs(5));
+    let asked = harness.fetches();
+    assert_eq!(asked.headers, [("If-None-Match".to_owned(), "\"e2\"".to_owned())]);
+    harness.is_answered(dial, 304, &[], "");
+    assert!(harness.delivered.is_empty());
+    harness.passes(Duration::from_secs(5));
+    harness.fetches();
+    harness.is_answered(dial, 503, &[], "");
+    assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
+    let waiting = harness.receive_state();
+    assert_eq!(
+        (&waiting["state"], &waiting["status"]),
+        (&json!("waiting"), &json!(503))
+    );
+    harness.passes(Duration::from_secs(1));
+    let dial = harness.dials();
+    assert_eq!(harness.fetches().url.query(), Some("a=1&since=2"));
+    harness.is_answered(dial, 200, &[], r#"{"tasks":[]}"#);
+    harness.receive_state();
+    assert_eq!(harness.receive_state()["continuity"], "server");
+}
+
+#[test]
+fn a_polled_server_that_wants_to_be_left_alone_is() {
+    let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{"interval":1000}}));
+    harness.fetches();
+    let wait = |seconds: u64| Some(Duration::from_secs(seconds));
+    let answer = |status, retry_after| Answer {
+        status,
+        retry_after,
+        ..Answer::default()
+    };
+    // With a good answer the next question waits, with a bad one the next dial.
+    harness.give(Input::Link(
+        dial,
+        LinkEvent::Answered(answer(204, wait(60)).into()),
+    ));
+    harness.passes(Duration::from_millis(59_999));
+    assert!(harness.asked.is_empty());
+    harness.passes(Duration::from_millis(1));
+    harness.fetches();
+    harness.delivered.clear();
+    harness.give(Input::Link(
+        dial,
+        LinkEvent::Answered(answer(429, wait(90)).into()),
+    ));
+    assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
+    let waiting = harness.receive_state();
+    assert_eq!(
+        (&waiting["state"], &waiting["status"]),
+        (&json!("waiting"), &json!(429))
+    );
+    assert!(waiting["retryIn"].as_u64().unwrap() >= 90_000, "{waiting}");
+    harness.passes(Duration::from_millis(89_999));
+    assert!(harness.asked.is_empty());
+}
+
+#[test]
+fn a_long_poll_is_asked_again_at_once_but_never_in_a_frenzy() {
+    let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{"long":true}}));
+    harness.fetches();
+    harness.is_answered(dial, 200, &[], "one");
+    harness.fetches();
+    harness.is_answered(dial, 204, &[], "");
+    assert!(harness.asked.is_empty(), "an empty answer is worth a breath");
+    harness.passes(Duration::from_millis(500));
+    harness.fetches();
+}
+
+#[test]
+fn a_full_log_asks_no_more_until_there_is_room() {
+    let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{"long":true},
+        "queue":{"messages":1,"overflow":"pause"}}));
+    harness.fetches();
+    harness.is_answered(dial, 200, &[], "one");
+    assert!(matches!(harness.asked.pop_front(), Some(Output::Pause(_))));
+    assert!(harness.asked.is_empty());
+    let message = std::iter::from_fn(|| Some(harness.receive(PORT)))
+        .find(|frame| frame["type"] == "message")
+        .unwrap();
+    harness.send(PORT, json!({"type":"ack","session":"s","seq":message["seq"]}));
+    assert!(matches!(harness.asked.pop_front(), Some(Output::Resume(_))));
+    harness.fetches();
+}
+
+#[test]
+fn a_page_is_no_answer_to_a_poll_unless_pages_are_wanted() {
+    let html = &[("content-type", "Text/HTML; charset=utf-8")];
+    let page = "<!DOCTYPE html><title>Log in</title>";
+    let (mut harness, dial) = opened(json!({"protocol":"poll"}));
+    harness.is_answered(dial, 200, html, page);
+    let waiting = harness.receive_state();
+    assert_eq!(waiting["error"]["code"], "server-protocol", "{waiting}");
+    let message = waiting["error"]["message"].as_str().unwrap();
+    assert!(message.contains("HTML page titled `Log in`"), "{message}");
+    let wanted = json!({"protocol":"poll","headers":{"Accept":"text/html"}});
+    for (options, body) in [(wanted, page), (json!({"protocol":"poll"}), "no page at all")] {
+        let (mut harness, dial) = opened(options);
+        harness.is_answered(dial, 200, html, body);
+        assert_eq!(harness.receive_state()["state"], "open");
+    }
+}
+
+#[test]
+fn of_several_content_types_the_last_one_counts() {
+    let html = ("content-type", "text/html");
+    let events = ("content-type", "Text/Event-Stream; charset=utf-8");
+    for (types, state) in [([html, events], "open"), ([events, html], "failed")] {
+        let (mut harness, dial) = opened(json!({"protocol":"sse"}));
+        harness.is_answered(dial, 200, &types, "");
+        assert_eq!(harness.receive_state()["state"], state, "{types:?}");
+    }
+}
+
+#[test]
+fn a_cursor_in_the_first_answer_proves_nothing_about_what_came_before() {
+    let poll = json!({"protocol": "poll", "poll": {"cursor": {"header": "x-next", "query": "after"}}});
+    let (mut harness, dial) = opened(poll);
+    harness.fetches();
+    harness.delivered.clear();
+    harness.is_answered(dial, 200, &[], "first");
+    assert_eq!(harness.receive_state()["continuity"], Value::Null);
+    // The server has not said where to go on, so that the next dial cannot tell it.
+    harness.send(PORT, json!({"type": "reconnect", "session": "s"}));
+    harness.asked.pop_front();
+    let dial = harness.dials();
+    harness.fetches();
+    harness.delivered.clear();
+    harness.is_answered(dial, 200, &[("x-next", "7")], "second");
+    assert_eq!(harness.receive_state()["continuity"], "unknown");
+    harness.send(PORT, json!({"type": "reconnect", "session": "s"}));
+    harness.asked.pop_front();
+    let dial = harness.dials();
+    assert!(harness.fetches().url.query().unwrap().contains("after=7"));
+    harness.delivered.clear();
+    harness.is_answered(dial, 200, &[], "third");
+    assert_eq!(harness.receive_state()["continuity"], "server");
+}

@@ -1,0 +1,163 @@
+//! Engine.IO: pings, polling, closing and upgrades.
+
+use super::*;
+
+#[test]
+fn pings_are_answered_on_each_transport() {
+    for transport in TRANSPORTS {
+        let Some(mut peer) = Peer::open(transport, json!({"pingInterval":50})) else {
+            return;
+        };
+        for _ in 0..3 {
+            assert_eq!(peer.receive("packet"), "3", "{transport}");
+        }
+        peer.had_no_complaint();
+    }
+}
+
+#[test]
+fn a_silent_server_is_left() {
+    for transport in TRANSPORTS {
+        let silent = json!({"silent":true,"pingInterval":500,"pingTimeout":500});
+        let Some(mut peer) = Peer::open(transport, silent) else {
+            return;
+        };
+        assert_eq!(peer.state("waiting")["error"]["code"], "heartbeat", "{transport}");
+        peer.packet_of_a_new_session();
+        peer.had_no_complaint();
+    }
+}
+
+#[test]
+fn a_poll_that_breaks_is_a_lost_link() {
+    let Some(mut peer) = Peer::open("polling", json!({})) else {
+        return;
+    };
+    peer.server.command(json!({"cut":true}));
+    assert_eq!(peer.state("waiting")["error"]["code"], "link-lost");
+    peer.packet_of_a_new_session();
+    peer.had_no_complaint();
+}
+
+#[test]
+fn a_session_that_is_closed_says_so() {
+    for transport in TRANSPORTS {
+        let Some(mut peer) = Peer::open(transport, json!({})) else {
+            return;
+        };
+        peer.send(json!({"type":"send","session":"s","event":"last"}));
+        peer.send(json!({"type":"close","session":"s","id":"c"}));
+        peer.packet(r#"42["last"]"#);
+        if transport == "polling" {
+            peer.packet("1");
+        } else {
+            assert_eq!(peer.receive("closed"), 1000);
+        }
+        peer.had_no_complaint();
+    }
+}
+
+#[test]
+fn a_server_that_closes_is_left_and_dialled_anew() {
+    for transport in TRANSPORTS {
+        for command in [json!({"say":["1"]}), json!({"forget":true}), json!({"end":true})] {
+            let Some(mut peer) = Peer::open(transport, json!({})) else {
+                return;
+            };
+            if transport == "polling" && command["end"] == true
+                || transport == "websocket" && command["forget"] == true
+            {
+                continue;
+            }
+            peer.server.command(command.clone());
+            let waiting = peer.state("waiting");
+            if command["say"].is_array() {
+                assert_eq!(waiting["error"]["code"], "closed-by-server", "{transport}");
+            }
+            peer.packet_of_a_new_session();
+            peer.had_no_complaint();
+        }
+    }
+}
+
+#[test]
+fn an_upgrade_loses_nothing_and_leaves_polling_behind() {
+    let Some(mut peer) = Peer::new(json!({})) else {
+        return;
+    };
+    peer.dials(json!(["polling", "websocket"]), json!({}));
+    peer.packet("40");
+    peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
+    peer.state("open");
+    // Both sides send all the time.
+    for number in 0..200 {
+        peer.send(json!({"type":"send","session":"s","event":"up","args":[number]}));
+        if number % 20 == 0 {
+            peer.server
+                .command(json!({"say":[format!(r#"42["down",{number}]"#)]}));
+        }
+    }
+    let (mut upgraded, mut next) = (false, 0);
+    while next < 200 || !upgraded {
+        let line = peer.server.wait_for("packets and the upgrade", |line| {
+            assert_eq!(line["violation"], Value::Null, "the client broke the protocol");
+            line["packet"].is_string() || line["upgraded"] == true
+        });
+        if line["upgraded"] == true {
+            upgraded = true;
+        } else if line["packet"] != "3" {
+            assert_eq!(line["packet"], format!(r#"42["up",{next}]"#));
+            next += 1;
+        }
+    }
+    for number in (0..200).step_by(20) {
+        assert_eq!(peer.event("down")["args"], json!([number]));
+    }
+    peer.had_no_complaint();
+}
+
+#[test]
+fn an_upgrade_that_fails_leaves_polling_as_it_is() {
+    for options in [json!({"probe":"3nonsense"}), json!({"transports":["polling"]})] {
+        let Some(mut peer) = Peer::new(options) else {
+            return;
+        };
+        peer.dials(json!(["polling", "websocket"]), json!({}));
+        peer.packet("40");
+        peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
+        peer.state("open");
+        for number in 0..20 {
+            peer.send(json!({"type":"send","session":"s","event":"up","args":[number]}));
+            peer.packet(&format!(r#"42["up",{number}]"#));
+        }
+        peer.send(json!({"type":"status","id":"q"}));
+        assert_eq!(peer.host.expect("status")["total"]["dials"], 1);
+        peer.had_no_complaint();
+    }
+}
+
+#[test]
+fn a_balancers_cookie_comes_back_with_every_request() {
+    let Some(mut peer) = Peer::new(json!({"cookie":"lb=1"})) else {
+        return;
+    };
+    peer.dials_with(json!({"protocol":"socket.io","cookies":"sid=7"}));
+    peer.packet("40");
+    peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
+    peer.state("open");
+    assert_eq!(peer.receive("upgraded"), true);
+    peer.had_no_complaint();
+}
+
+#[test]
+fn polling_is_tried_where_a_socket_does_not_come() {
+    let Some(mut peer) = Peer::new(json!({"transports":["polling"]})) else {
+        return;
+    };
+    peer.dials(json!(["websocket", "polling"]), json!({}));
+    assert_eq!([peer.receive("asked"), peer.receive("asked")], ["WS", "GET"]);
+    peer.packet("40");
+    peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
+    assert_eq!(peer.state("open")["dial"], 1);
+    peer.had_no_complaint();
+}

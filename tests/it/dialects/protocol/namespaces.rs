@@ -1,0 +1,106 @@
+//! Namespaces of Socket.IO: connected with credentials, refused, left.
+
+use super::*;
+
+#[test]
+fn namespaces_are_asked_for_with_and_without_credentials() {
+    for (socketio, packets) in [
+        (json!({}), vec!["40"]),
+        (json!({"auth":{"token":"123"}}), vec![r#"40{"token":"123"}"#]),
+        (json!({"namespaces":["/custom"]}), vec!["40/custom,"]),
+        (
+            json!({"namespaces":["/","/custom"],"auth":{"token":"abc"}}),
+            vec![r#"40{"token":"abc"}"#, r#"40/custom,{"token":"abc"}"#],
+        ),
+    ] {
+        let Some(mut peer) = Peer::new(json!({})) else {
+            return;
+        };
+        peer.dials(json!(["websocket"]), socketio);
+        for packet in packets {
+            peer.packet(packet);
+            let namespace = if packet.contains("/custom") {
+                "/custom,"
+            } else {
+                ""
+            };
+            let connected = format!(r#"40{namespace}{{"sid":"x"}}"#);
+            let greeting = format!(r#"42{namespace}["auth",{{}}]"#);
+            peer.server.command(json!({"say":[connected, greeting]}));
+        }
+        peer.state("open");
+        assert_eq!(peer.event("auth")["args"], json!([{}]));
+        peer.had_no_complaint();
+    }
+}
+
+#[test]
+fn an_unknown_namespace_is_reported() {
+    for (namespaces, asked, sent) in [
+        (json!(["/random"]), vec!["40/random,"], vec![]),
+        (
+            json!(["/", "/random"]),
+            vec!["40", "40/random,"],
+            vec![r#"40{"sid":"x"}"#],
+        ),
+    ] {
+        let Some(mut peer) = Peer::new(json!({})) else {
+            return;
+        };
+        peer.dials(json!(["polling"]), json!({"namespaces":namespaces}));
+        for packet in asked {
+            peer.packet(packet);
+        }
+        peer.server.command(json!({"say":sent}));
+        peer.server
+            .command(json!({"say":[r#"44/random,{"message":"Invalid namespace"}"#]}));
+        let failed = peer.state("failed");
+        let why = failed["error"]["message"].as_str().unwrap();
+        assert!(
+            why.contains("/random") && why.contains("Invalid namespace"),
+            "{failed}"
+        );
+        if failed["namespace"] == "/random" {
+            peer.state("open");
+        }
+        peer.had_no_complaint();
+    }
+}
+
+#[test]
+fn a_server_that_answers_for_no_namespace_is_left() {
+    for transport in TRANSPORTS {
+        let Some(mut peer) = Peer::new(json!({})) else {
+            return;
+        };
+        let options = json!({"protocol":"socket.io","socketio":{"transports":[transport]},"connectTimeout":500,
+            "reconnect":{"minDelay":5}});
+        peer.dials_with(options);
+        peer.packet("40");
+        assert_eq!(peer.state("waiting")["dial"], 1, "{transport}");
+        peer.had_no_complaint();
+    }
+}
+
+#[test]
+fn a_namespace_that_is_left_leaves_the_others() {
+    let Some(mut peer) = Peer::new(json!({})) else {
+        return;
+    };
+    peer.dials(json!(["websocket"]), json!({"namespaces":["/","/custom"]}));
+    peer.packet("40");
+    peer.packet("40/custom,");
+    peer.server
+        .command(json!({"say":[r#"40{"sid":"x"}"#, r#"40/custom,{"sid":"y"}"#]}));
+    peer.state("open");
+    peer.server.command(json!({"say":["41/custom,"]}));
+    let closed = peer.host.find("the end", |frame| frame["namespace"] == "/custom");
+    assert_eq!(closed["state"], "closed");
+    let message = "message to main namespace";
+    peer.send(json!({"type":"send","session":"s","event":"message","args":[message]}));
+    peer.packet(&format!(r#"42["message","{message}"]"#));
+    // The main one ends the session: it was meant.
+    peer.server.command(json!({"say":["41"]}));
+    assert_eq!(peer.state("failed")["error"]["code"], "closed-by-server");
+    peer.had_no_complaint();
+}
