@@ -142,7 +142,7 @@ test("events are decoded from every coding that browsers take", async (t) => {
   }
 });
 
-test("pages of nginx and HAProxy in place of a server are told by their titles", { skip }, async (t) => {
+test("pages of nginx and HAProxy in place of a server are reported with their titles", { skip }, async (t) => {
   const { world, dial, told } = await stage(t);
   const nobody = await freePort();
   const balancers = { nginx: await nginx(t, world.folder, nobody), haproxy: await haproxy(t, world.folder, nobody) };
@@ -157,7 +157,7 @@ test("pages of nginx and HAProxy in place of a server are told by their titles",
   }
 });
 
-test("a captive portal is told as a page, wherever it sends its guests", async (t) => {
+test("a captive portal is reported as a page, wherever it redirects", async (t) => {
   const { dial, told } = await stage(t);
   const portal = createServer((request, response) => {
     if (request.url.startsWith("/login")) {
@@ -175,7 +175,7 @@ test("a captive portal is told as a page, wherever it sends its guests", async (
   assert.match(await told("ws"), /http-status: .*302.*redirects are not followed/);
 });
 
-test("a server of HTTP/2 only is told as such", { skip }, async (t) => {
+test("a server with HTTP/2 only is reported as such", { skip }, async (t) => {
   const { world, dial, told } = await stage(t);
   const [key, cert] = ["key.pem", "cert.pem"].map((name) => join(world.folder, name));
   execFileSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert, "-subj", "/CN=localhost"], { stdio: "ignore" });

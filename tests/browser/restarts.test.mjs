@@ -40,7 +40,7 @@ function collect(page) {
 const ticks = (page) => page.evaluate(() => globalThis.ticks.filter((number) => number !== undefined));
 const upTo = (last) => Array.from({ length: last }, (_, at) => at + 1);
 
-test("twenty stops under load: nothing lost, nothing doubled, order kept", async (t) => {
+test("twenty stops under load: no message lost or delivered twice, all in order", async (t) => {
   const world = await connected(t);
   const { page, server } = world;
   let last = 0;
@@ -178,7 +178,7 @@ test("messages larger than the pipe takes, in every form", async (t) => {
   assert.deepEqual(result, { sent: ["sent", "sent", "sent", "sent"], same: true, text: true, json: true });
 });
 
-test("what is wrong with the native host is told apart, with what mends it", async (t) => {
+test("each fault of the native host has its own error, with the fix", async (t) => {
   const world = await World.make();
   t.after(() => world.end());
   await world.launch();

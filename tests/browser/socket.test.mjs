@@ -83,7 +83,7 @@ test("a page that is left closes its sockets with 1001, and no other page's", as
   assert.match(heard, /still here/);
 });
 
-test("standard: the next worker's socket is alone; one that nobody follows ends by itself", async (t) => {
+test("standard: the next worker's socket is the only one; without a next worker it closes", async (t) => {
   const world = await started(t);
   const { server, browser, page } = world;
   await world.tell({ type: "open", url: server.url });
@@ -111,7 +111,7 @@ test("standard: a host that crashes is replaced under the same connection", asyn
   assert.equal(server.connections, 1);
 });
 
-test("lasting: the connection stays over workers, and a drop is told and mended", async (t) => {
+test("persistent: the connection survives workers, and a drop is reported and repaired", async (t) => {
   const world = await started(t);
   const { server, browser, page } = world;
   const open = { type: "open", url: server.url, options: { session: "lasting" } };
@@ -132,7 +132,7 @@ test("lasting: the connection stays over workers, and a drop is told and mended"
   await eventually(PATIENCE, "what was sent meanwhile", () => server.received.includes("meanwhile"));
 });
 
-test("a dedicated worker is told where sockets can be made, and of no permission", async (t) => {
+test("in a dedicated worker the error names where sockets can be created, and no permission", async (t) => {
   const world = await started(t);
   const told = await world.page.evaluate(
     () =>

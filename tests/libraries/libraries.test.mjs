@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clients } from "./lib/clients.mjs";
-import { eventually, Stage } from "./lib/stage.mjs";
+import { eventually, Harness } from "./lib/harness.mjs";
 
 const MESSAGES = 300;
 /** Libraries whose protocol carries bytes as they are. */
@@ -27,9 +27,9 @@ test("lasting", AT_ONCE, (t) => {
 });
 
 async function standard(t, name) {
-  const stage = await Stage.make(name);
-  t.after(() => stage.end());
-  const worker = await stage.worker({});
+  const harness = await Harness.make(name);
+  t.after(() => harness.end());
+  const worker = await harness.worker({});
   await t.test(`connects, and ${MESSAGES} messages come back in order`, async () => {
     await worker.works("connected");
     const texts = Array.from({ length: MESSAGES }, (_, n) => `m${n}`);
@@ -41,43 +41,43 @@ async function standard(t, name) {
     });
   }
   await t.test("a host that is killed ends no connection", async () => {
-    const before = [...stage.sockets];
+    const before = [...harness.sockets];
     await worker.ask("killHost");
     await worker.works("after the host");
-    assert.deepEqual([...stage.sockets], before);
+    assert.deepEqual([...harness.sockets], before);
   });
   await t.test("a link that is cut for three seconds", async () => {
-    stage.cut(true);
+    harness.cut(true);
     const cut = Date.now();
     await eventually("three seconds", () => Date.now() - cut > 3000);
-    stage.cut(false);
+    harness.cut(false);
     await worker.works("after the cut");
   });
   await t.test("a server that is restarted", async () => {
-    await stage.stopServer();
-    await stage.serve();
+    await harness.stopServer();
+    await harness.serve();
     await worker.works("after the restart");
   });
   await t.test("the next worker, and the connection of the one before it ends", async () => {
-    const [before] = stage.sockets;
+    const [before] = harness.sockets;
     await worker.kill();
-    const next = await stage.worker({});
+    const next = await harness.worker({});
     await next.works("after the worker");
-    await eventually("the old connection closed", () => !stage.sockets.has(before));
+    await eventually("the old connection closed", () => !harness.sockets.has(before));
   });
 }
 
 async function outlives(t, name) {
-  const stage = await Stage.make(name);
-  t.after(() => stage.end());
-  const worker = await stage.worker({ session: "lasting" });
+  const harness = await Harness.make(name);
+  t.after(() => harness.end());
+  const worker = await harness.worker({ session: "lasting" });
   await worker.works("connected");
-  const before = [...stage.sockets];
+  const before = [...harness.sockets];
   await worker.kill();
-  const next = await stage.worker({ session: "lasting" });
+  const next = await harness.worker({ session: "lasting" });
   await next.works("after the worker");
-  assert.deepEqual([...stage.sockets], before, "the connection stands");
-  await stage.stopServer();
-  await stage.serve();
+  assert.deepEqual([...harness.sockets], before, "the connection stands");
+  await harness.stopServer();
+  await harness.serve();
   await next.works("after the restart");
 }

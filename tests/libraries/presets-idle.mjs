@@ -10,7 +10,7 @@ import { connect } from "../../client/dist/modules/index.js";
 import { haproxy, nginx } from "../browser/lib/balancers.mjs";
 import { extension } from "./lib/extension.mjs";
 import { presets, servePresets } from "./lib/preset-servers.mjs";
-import { brokersOf } from "./lib/stage.mjs";
+import { brokersOf } from "./lib/harness.mjs";
 
 const SECONDS = Number(process.env.SECONDS_IDLE ?? 200);
 const PATIENCE = 30_000;

@@ -1,4 +1,4 @@
-// One run's stage: a library's server behind a relay that can be cut, a broker in a home of its own, and workers that are
+// One run's harness: a library's server behind a relay that can be cut, a broker in a home of its own, and workers that are
 // processes of their own. It asserts nothing; tests do.
 
 import { fork } from "node:child_process";
@@ -12,20 +12,20 @@ import { servers } from "./servers.mjs";
 
 const PATIENCE = 45_000;
 
-export class Stage {
+export class Harness {
   #links = new Set();
   #workers = new Set();
 
   static async make(library) {
-    const stage = new Stage();
-    stage.library = library;
-    stage.home = await mkdtemp(join(tmpdir(), "longwire-"));
-    await stage.serve();
-    stage.relay = createServer((socket) => stage.#relay(socket));
-    stage.relay.listen(0, "127.0.0.1");
-    await once(stage.relay, "listening");
-    stage.url = `ws://127.0.0.1:${stage.relay.address().port}/`;
-    return stage;
+    const harness = new Harness();
+    harness.library = library;
+    harness.home = await mkdtemp(join(tmpdir(), "longwire-"));
+    await harness.serve();
+    harness.relay = createServer((socket) => harness.#relay(socket));
+    harness.relay.listen(0, "127.0.0.1");
+    await once(harness.relay, "listening");
+    harness.url = `ws://127.0.0.1:${harness.relay.address().port}/`;
+    return harness;
   }
 
   /** Starts the server, where it was before if it was. */
