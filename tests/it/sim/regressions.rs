@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use longwire::core::io::{LinkEnd, LinkEvent, Output};
+use longwire::core::io::{Input, LinkEnd, LinkEvent, Output};
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, PORT};
@@ -66,7 +66,7 @@ fn a_link_that_stood_shows_that_its_credentials_were_good_however_it_ends() {
         subprotocol: None,
         extensions: None,
     };
-    harness.give(longwire::core::io::Input::Link(dial, opened));
+    harness.give(Input::Link(dial, opened));
     harness.passes(Duration::from_secs(11));
     // Nobody has refused them: the extension wanted another link.
     harness.asked.clear();
@@ -81,4 +81,53 @@ fn a_link_that_stood_shows_that_its_credentials_were_good_however_it_ends() {
         let dial = authorized(&mut harness);
         assert_eq!(refused(&mut harness, dial), state);
     }
+}
+
+/// A session that is being closed and is over by now, and an `open` of its name that waits for that.
+fn overdue_with_deferred_open() -> Harness {
+    let mut harness = Harness::with_client();
+    harness.opens(json!({"closeTimeout": 1000}));
+    harness.send(PORT, json!({"type":"send","session":"s","text":"unwritten"}));
+    harness.send(PORT, json!({"type":"close","session":"s"}));
+    harness.send(
+        PORT,
+        json!({"type":"open","id":"again","session":"s","url":"ws://127.0.0.1:1"}),
+    );
+    harness.delivered.clear();
+    harness.asked.clear();
+    // Any input may be the first after a deadline.
+    harness.now.awake += Duration::from_secs(1);
+    harness.now.boot += Duration::from_secs(1);
+    harness
+}
+
+fn dials_again(harness: &Harness) -> bool {
+    harness
+        .asked
+        .iter()
+        .any(|output| matches!(output, Output::Dial(..)))
+}
+
+#[test]
+fn a_session_is_not_opened_again_for_a_port_that_closes_at_its_end() {
+    let mut harness = overdue_with_deferred_open();
+    harness.give(Input::PortClosed(PORT));
+    assert_eq!(frames(&mut harness), Vec::<Value>::new());
+    assert!(!dials_again(&harness));
+    assert_eq!(harness.hub.deadline(harness.now), None, "nothing is left");
+}
+
+#[test]
+fn a_session_is_not_opened_again_for_a_client_that_another_replaces_at_its_end() {
+    let mut harness = overdue_with_deferred_open();
+    harness.send(PORT, json!({"type":"hello","protocol":1,"client":"other"}));
+    let frames = frames(&mut harness);
+    assert_eq!(
+        (&frames[0]["type"], &frames[0]["code"], &frames[0]["id"]),
+        (&json!("error"), &json!("session-closed"), &json!("again"))
+    );
+    assert_eq!(frames.last().unwrap()["type"], "welcome");
+    assert!(frames.iter().all(|frame| frame["type"] != "opened"), "{frames:?}");
+    assert!(!dials_again(&harness));
+    assert_eq!(harness.hub.deadline(harness.now), None, "nothing is left");
 }

@@ -93,9 +93,10 @@ impl Hub {
         let identity = ClientIdentity { profile, client };
         let before = known.identity.replace(identity.clone());
         if before.is_some_and(|before| before != identity) {
-            self.detach_all(port);
+            // First of all: a session that ends now must not be opened again for a client that is gone.
             let why = error(Code::SessionClosed, "the port has sent `hello` as another client");
             self.refuse_deferred(Some(port), &why);
+            self.detach_all(port);
         }
         self.welcome(port, &identity, &accepts);
     }

@@ -330,8 +330,9 @@ impl Hub {
 
     fn port_closed(&mut self, port: PortId) {
         self.ctx.watchers.retain(|watcher| watcher.port != port);
-        self.detach_all(port);
+        // First of all: a session that ends now must not be opened again for a port that is gone.
         self.deferred.retain(|deferred| deferred.port != port);
+        self.detach_all(port);
         self.ctx.ports.remove(&port);
     }
 
