@@ -183,7 +183,8 @@ impl World {
         }
     }
 
-    /// Messages as the transport of this dial reports them; `None`: the server cannot send anything now.
+    /// Messages as the transport of this dial reports them; `None`: the server cannot send anything now, or its link has
+    /// ended in the middle of an event.
     pub(super) fn told_by(&mut self, id: DialId, batch: Vec<Incoming>) -> Option<LinkEvent> {
         match self.protocol_of(id) {
             Protocol::WebSocket => Some(LinkEvent::Messages(batch)),
@@ -193,6 +194,9 @@ impl World {
                 if cut > 0 {
                     let piece = Bytes::copy_from_slice(&text.as_bytes()[..cut]);
                     self.give(Input::Link(id, LinkEvent::Chunk(piece)));
+                    if self.was_killed || self.dials[&(self.incarnation, id)].over {
+                        return None;
+                    }
                 }
                 Some(LinkEvent::Chunk(Bytes::copy_from_slice(&text.as_bytes()[cut..])))
             }

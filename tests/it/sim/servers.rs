@@ -280,15 +280,15 @@ impl World {
             self.gives_messages(dial, vec![Incoming::Message(payload)], &[Some(number)]);
             return;
         }
+        let Some(event) = self.told_by(dial, vec![Incoming::Message(payload)]) else {
+            return;
+        };
         // Whether the hub uses the answer up or delivers it shows in its counters. It may do so once.
         let had = self.sent[token].answer;
         let before = self.messages_of(slot);
         if had.is_none() && self.sent[token].result.is_none() {
             self.sent[token].answer = Some(number);
         }
-        let Some(event) = self.told_by(dial, vec![Incoming::Message(payload)]) else {
-            return;
-        };
         let incarnations = self.slots[slot].incarnations.len();
         self.tells(dial, event);
         if self.slots[slot].incarnations.len() > incarnations || self.status()[slot].is_none() {
