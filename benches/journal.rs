@@ -14,12 +14,12 @@ use longwire::core::journal::{JournalEntry, JournalId, RawRecord};
 use longwire::journal::{Journals, Quota};
 
 /// Bytes of one message.
-const SIZE: usize = 200;
+const MESSAGE_BYTES: usize = 200;
 /// Messages kept before they are trimmed.
-const WANTED: u64 = 65_536;
+const RETAINED_MESSAGES: u64 = 65_536;
 
 fn main() {
-    println!("append, {SIZE} B, trimmed {WANTED} behind, one thread");
+    println!("append, {MESSAGE_BYTES} B, trimmed {RETAINED_MESSAGES} behind, one thread");
     for (batch, count, sync) in [
         (1, 1_000_000, false),
         (100, 4_000_000, false),
@@ -51,7 +51,7 @@ fn entry(seq: u64, data: &Bytes, sync: bool) -> JournalEntry {
 fn append(batch: u64, count: u64, sync: bool) -> Duration {
     let dir = tempfile::tempdir().unwrap();
     let (mut journals, _) = Journals::open(dir.path(), Quota::default()).unwrap();
-    let (id, data) = (id(), Bytes::from(vec![b'x'; SIZE]));
+    let (id, data) = (id(), Bytes::from(vec![b'x'; MESSAGE_BYTES]));
     let start = Instant::now();
     let mut seq = 0;
     while seq < count {
@@ -62,7 +62,7 @@ fn append(batch: u64, count: u64, sync: bool) -> Duration {
                 .unwrap();
         }
         let trim = JournalEntry::Trim {
-            seq: seq.saturating_sub(WANTED),
+            seq: seq.saturating_sub(RETAINED_MESSAGES),
         };
         journals.apply(&id, trim).unwrap();
         journals.flush(&id, Some(&[])).unwrap();
@@ -73,7 +73,7 @@ fn append(batch: u64, count: u64, sync: bool) -> Duration {
 fn recover(count: u64) {
     let dir = tempfile::tempdir().unwrap();
     let (mut journals, _) = Journals::open(dir.path(), Quota::default()).unwrap();
-    let (id, data) = (id(), Bytes::from(vec![b'x'; SIZE]));
+    let (id, data) = (id(), Bytes::from(vec![b'x'; MESSAGE_BYTES]));
     for seq in 1..=count {
         journals.apply(&id, entry(seq, &data, false)).unwrap();
         if seq % 100 == 0 {
@@ -86,7 +86,7 @@ fn recover(count: u64) {
     let took = start.elapsed();
     assert_eq!(recovered[0].records.len() as u64, count);
     println!(
-        "recovery of {count} records of {SIZE} B: {:.1} ms",
+        "recovery of {count} records of {MESSAGE_BYTES} B: {:.1} ms",
         took.as_secs_f64() * 1e3
     );
 }

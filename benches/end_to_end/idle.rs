@@ -10,9 +10,9 @@ use crate::subject::Subject;
 use crate::tls::TlsServer;
 
 /// Sessions of one port: the default limit of an origin and profile.
-const A_PORT: usize = 250;
+const SESSIONS_PER_PORT: usize = 250;
 /// How long nothing happens.
-const QUIET: Duration = Duration::from_secs(5);
+const SETTLE_TIME: Duration = Duration::from_secs(5);
 
 /// `busy` is measured beside the idle sessions, too.
 pub(crate) fn print(busy: &Down) {
@@ -61,9 +61,9 @@ fn sessions(
 ) -> (Vec<Port>, (f64, f64)) {
     let mut ports = Vec::new();
     for sessions in [1000, 5000] {
-        while ports.len() * A_PORT < sessions {
+        while ports.len() * SESSIONS_PER_PORT < sessions {
             let mut port = Port::open_as(subject, &format!("p{}", ports.len()));
-            port.attach_many(url, A_PORT);
+            port.attach_many(url, SESSIONS_PER_PORT);
             ports.push(port);
         }
         let each = (broker.resident() - empty) as f64 / sessions as f64;
@@ -90,8 +90,8 @@ fn wakeups(broker: &Broker, port: &Port) -> (f64, f64) {
         }
     }
     let before = (broker.wakeups(), port.wakeups());
-    std::thread::sleep(QUIET);
-    let a_second = |count: u64| count as f64 / QUIET.as_secs_f64();
+    std::thread::sleep(SETTLE_TIME);
+    let a_second = |count: u64| count as f64 / SETTLE_TIME.as_secs_f64();
     (
         a_second(broker.wakeups() - before.0),
         a_second(port.wakeups() - before.1),

@@ -21,7 +21,7 @@ mod tls;
 use std::time::Duration;
 
 use broker::Broker;
-use measure::{BOUNDLESS, Down, Taken, Up, WINDOW};
+use measure::{Down, Taken, UNLIMITED_WINDOW, Up, WINDOW};
 use server::Server;
 use subject::Subject;
 
@@ -115,7 +115,7 @@ fn downs() -> Vec<Down> {
         Down {
             name: "down 200 B, not acknowledged",
             count: 300_000,
-            window: BOUNDLESS,
+            window: UNLIMITED_WINDOW,
             ..plain
         },
         Down {

@@ -9,19 +9,19 @@ use crate::subject::Subject;
 
 const SESSIONS: usize = 10_000;
 /// Sessions of one port: the default limit of an origin and profile.
-const A_PORT: usize = 250;
+const SESSIONS_PER_PORT: usize = 250;
 /// How long they are watched.
-const WATCHED: Duration = Duration::from_secs(20);
+const OBSERVATION_TIME: Duration = Duration::from_secs(20);
 
 pub(crate) fn print() {
     println!("{SESSIONS} sessions, a message a second each, acknowledged");
     let server = Server::start();
     let broker = Broker::start();
     let subject = Subject::longwire(&broker);
-    let mut ports: Vec<Port> = (0..SESSIONS / A_PORT)
+    let mut ports: Vec<Port> = (0..SESSIONS / SESSIONS_PER_PORT)
         .map(|number| {
             let mut port = Port::open_as(&subject, &format!("p{number}"));
-            port.attach_many(&server.ticks(), A_PORT);
+            port.attach_many(&server.ticks(), SESSIONS_PER_PORT);
             port
         })
         .collect();
@@ -31,7 +31,7 @@ pub(crate) fn print() {
     let received: u64 = std::thread::scope(|scope| {
         let readers: Vec<_> = ports
             .iter_mut()
-            .map(|port| scope.spawn(move || port.listen(start + WATCHED)))
+            .map(|port| scope.spawn(move || port.listen(start + OBSERVATION_TIME)))
             .collect();
         readers.into_iter().map(|reader| reader.join().unwrap()).sum()
     });

@@ -10,7 +10,7 @@ use crate::subject::Subject;
 /// The defaults of the protocol.
 pub(crate) const WINDOW: (u64, u64) = (4096, 4 << 20);
 /// More than any measure sends.
-pub(crate) const BOUNDLESS: (u64, u64) = (1 << 40, 1 << 40);
+pub(crate) const UNLIMITED_WINDOW: (u64, u64) = (1 << 40, 1 << 40);
 
 /// From the server to the extension.
 #[derive(Clone, Copy)]
@@ -68,8 +68,8 @@ pub(crate) fn down(server: &Server, broker: &Broker, subject: &Subject, down: &D
     let Down { size, count, .. } = *down;
     let mut port = Port::open(subject);
     let format = if down.json { "json" } else { "text" };
-    let queue = if down.window == BOUNDLESS {
-        BOUNDLESS
+    let queue = if down.window == UNLIMITED_WINDOW {
+        UNLIMITED_WINDOW
     } else {
         (65_536, 16 << 20)
     };
@@ -102,23 +102,23 @@ pub(crate) fn down(server: &Server, broker: &Broker, subject: &Subject, down: &D
 /// From the first write to the host's stdin until the server says that it has everything.
 pub(crate) fn up(server: &Server, broker: &Broker, subject: &Subject, up: &Up) -> Taken {
     /// Messages in one native frame.
-    const BATCH: u64 = 256;
+    const BATCH_MESSAGES: u64 = 256;
     /// Messages that the server has not counted yet, at most: nothing is read meanwhile, and a port that does not read its
     /// answers is not listened to for ever.
-    const AHEAD: u64 = 8_192;
+    const MAX_UNCOUNTED_MESSAGES: u64 = 8_192;
     let mut port = Port::open(subject);
     let options = format!(
         r#"{{"compression":false,"reconnect":false,"durability":"{}","outbox":{{"messages":65536,"bytes":67108864}}}}"#,
         up.durability
     );
-    port.attach(&server.sink(AHEAD / 4), &options);
+    port.attach(&server.sink(MAX_UNCOUNTED_MESSAGES / 4), &options);
     port.wait_for_open();
     let before = (broker.cpu(), port.cpu());
     let start = Instant::now();
     let (mut sent, mut counted) = (0, 0);
     while counted < up.count {
-        while sent < up.count && sent - counted < AHEAD {
-            let more = BATCH.min(up.count - sent);
+        while sent < up.count && sent - counted < MAX_UNCOUNTED_MESSAGES {
+            let more = BATCH_MESSAGES.min(up.count - sent);
             port.send_batch(sent, more, up.ids);
             sent += more;
         }

@@ -13,7 +13,7 @@ use crate::registry;
 use crate::types::{Scope, System};
 
 /// Manifests above this are not read, in bytes; real ones have a few hundred.
-const LARGEST: u64 = 1 << 20;
+const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
 /// A manifest that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,9 +221,9 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
         return Err("it is not a file".to_owned());
     }
     File::open(path)
-        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        .and_then(|file| file.take(MAX_MANIFEST_BYTES + 1).read_to_end(&mut bytes))
         .map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > LARGEST {
+    if bytes.len() as u64 > MAX_MANIFEST_BYTES {
         return Err("it is too large for a manifest".to_owned());
     }
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())

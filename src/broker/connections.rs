@@ -17,7 +17,7 @@ use crate::wire::record::Name;
 use super::read_permits::ReadPermits;
 
 /// What a port may keep of a frame without being counted: most frames are smaller.
-const FREE: usize = 256 << 10;
+const UNCOUNTED_BYTES: usize = 256 << 10;
 
 /// The limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,7 +196,7 @@ impl ConnectionSlot {
 
     /// What the port's unfinished frames are counted by.
     pub(super) fn incoming(&self, caller: &Caller) -> IncomingShare {
-        self.connections.incoming.of(&origin_of(caller), FREE)
+        self.connections.incoming.of(&origin_of(caller), UNCOUNTED_BYTES)
     }
 
     /// Large frames of this caller are read one at a time.

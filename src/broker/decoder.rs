@@ -15,7 +15,7 @@ use crate::wire::record::{ErrorInfo, Name};
 use super::wakeup::PortInput;
 
 /// Bytes of a frame that are decoded at once: other ports would have to wait meanwhile.
-const DECODED_AT_ONCE: usize = 256 << 10;
+const MAX_INLINE_DECODE_BYTES: usize = 256 << 10;
 
 /// The error for an extension that sends too much at once.
 const TOO_MUCH: &str = "this extension has too many incomplete frames; send it when others are complete";
@@ -54,7 +54,7 @@ impl FrameDecoder {
 
     /// Whether this frame takes long to decode, alone or with the parts that came before it.
     pub(super) fn takes_long(&self, taken: &Taken) -> bool {
-        taken.len().max(self.joiner.held()) > DECODED_AT_ONCE
+        taken.len().max(self.joiner.held()) > MAX_INLINE_DECODE_BYTES
     }
 
     /// Counts a frame that takes long, and what is decoded of it; refuses it when that is too much.

@@ -21,9 +21,9 @@ use crate::wire::payload::Payload;
 use crate::wire::record::ErrorInfo;
 
 /// Commands that may wait for one dial. The core hands out at most 256 messages and a few pings that are not written.
-const COMMANDS: usize = 1024;
+const MAX_COMMANDS: usize = 1024;
 /// Packets of Engine.IO that may wait: a message may be many, and replies count for none.
-const PACKETS: usize = 65_536;
+const MAX_PACKETS: usize = 65_536;
 
 /// Every dial that is active or closing. Dropping it ends them all at once.
 ///
@@ -87,9 +87,9 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> Dials<W> {
             return self.fail(id, Code::Unreachable, why, 0);
         }
         let room = if matches!(target.transport, TransportKind::Engine(_)) {
-            PACKETS
+            MAX_PACKETS
         } else {
-            COMMANDS
+            MAX_COMMANDS
         };
         let (commands, inbox) = queue::channel(room);
         let origin = target.origin.clone().unwrap_or_else(|| "".into());

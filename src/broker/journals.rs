@@ -29,7 +29,7 @@ pub(super) struct FoundJournals {
 pub(super) struct JournalStore {
     writer: Option<JournalWriter>,
     /// What is to be written with the next `send`.
-    work: Unsent,
+    work: UnsentWork,
     /// Those whose next work is to bring the session's state.
     wants_snapshot: HashSet<JournalId>,
     /// The number of the last work.
@@ -99,7 +99,7 @@ impl FoundJournals {
         JournalStore {
             writer,
             // A damaged journal is repaired even if its session writes nothing.
-            work: Unsent::of(&self.wants_snapshot),
+            work: UnsentWork::of(&self.wants_snapshot),
             wants_snapshot: self.wants_snapshot,
             last: 0,
             progress: Progress::default(),
@@ -109,13 +109,13 @@ impl FoundJournals {
 
 /// Entries that no `send` has handed over yet, by journal.
 #[derive(Debug, Default)]
-struct Unsent {
+struct UnsentWork {
     entries: Vec<(JournalId, Vec<JournalEntry>)>,
     /// Where in `entries` the entries of a journal are.
     indexes: HashMap<JournalId, usize>,
 }
 
-impl Unsent {
+impl UnsentWork {
     /// Nothing yet for any of these journals.
     fn of(journals: &HashSet<JournalId>) -> Self {
         let mut unsent = Self::default();

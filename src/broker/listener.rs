@@ -17,7 +17,7 @@ use super::connections::{Connections, Limits};
 use super::wakeup::WakeUp;
 
 /// Wait after the system refused a connection; it has no descriptors left.
-const REFUSED: Duration = Duration::from_millis(250);
+const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The socket that hosts and the command line connect to.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ async fn accept(listener: Arc<Listener>, wake: mpsc::Sender<WakeUp>, connections
             }
             Err(problem) => {
                 tracing::warn!(%problem, "cannot accept a connection");
-                tokio::time::sleep(REFUSED).await;
+                tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
             }
         }
     }

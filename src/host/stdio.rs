@@ -151,10 +151,10 @@ mod windows {
     use super::ThreadedStdout;
 
     /// The most that is read at once.
-    const CHUNK: usize = 64 << 10;
+    const CHUNK_BYTES: usize = 64 << 10;
 
     /// How many chunks are read ahead, so that the end is seen while earlier data is not taken yet.
-    const CHUNKS: usize = 4;
+    const MAX_CHUNKS: usize = 4;
 
     /// Where frames come from. A thread reads the pipe: while it waits there, asking the pipe anything would wait as well.
     #[derive(Debug)]
@@ -175,7 +175,7 @@ mod windows {
     pub(crate) fn take() -> io::Result<(FrameInput, FrameOutput)> {
         let stdout = io::stdout().as_handle().try_clone_to_owned()?;
         point_stdout_at_stderr();
-        let (sender, chunks) = channel(CHUNKS);
+        let (sender, chunks) = channel(MAX_CHUNKS);
         let stdin = File::from(io::stdin().as_handle().try_clone_to_owned()?);
         std::thread::Builder::new()
             .name("stdin".to_owned())
@@ -189,7 +189,7 @@ mod windows {
 
     /// Passes on what is read, until the end or until the receiver is dropped.
     fn read(mut stdin: File, chunks: &Sender<Vec<u8>>) {
-        let mut chunk = vec![0; CHUNK];
+        let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             match stdin.read(&mut chunk) {
                 Err(problem) if problem.kind() == io::ErrorKind::Interrupted => {}

@@ -20,7 +20,7 @@ use super::recovery;
 use super::segment::{self, Segment};
 
 /// A segment that has grown by this many bytes is followed by a new one.
-const SEGMENT: u64 = 4 << 20;
+const MAX_SEGMENT_BYTES: u64 = 4 << 20;
 
 /// A journal's folder.
 #[derive(Debug)]
@@ -195,9 +195,9 @@ impl Folder {
     }
 
     fn is_full(&self) -> bool {
-        self.segments
-            .last()
-            .is_some_and(|last| last.bytes.saturating_sub(self.snapshot) >= SEGMENT.max(self.snapshot))
+        self.segments.last().is_some_and(|last| {
+            last.bytes.saturating_sub(self.snapshot) >= MAX_SEGMENT_BYTES.max(self.snapshot)
+        })
     }
 
     fn has_idle_segments(&self) -> bool {

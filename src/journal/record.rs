@@ -17,7 +17,7 @@ use crate::core::journal::RawRecord;
 /// Bytes before the data.
 pub(super) const OVERHEAD: usize = 17;
 /// Bytes of kind and number.
-const FIXED: usize = 9;
+const FIXED_BYTES: usize = 9;
 
 /// The size of a record in bytes, once written.
 pub(super) const fn size(record: &RawRecord) -> usize {
@@ -26,7 +26,7 @@ pub(super) const fn size(record: &RawRecord) -> usize {
 
 /// Appends a record to `out`. `false`, and nothing appended, when its data exceeds what a length can say.
 pub(super) fn encode(out: &mut Vec<u8>, record: &RawRecord) -> bool {
-    let Ok(length) = u32::try_from(FIXED + record.len()) else {
+    let Ok(length) = u32::try_from(FIXED_BYTES + record.len()) else {
         return false;
     };
     let seq = record.seq.to_le_bytes();
@@ -70,7 +70,7 @@ pub(super) fn decode(bytes: &[u8]) -> ScannedRecord {
         return ScannedRecord::Cut;
     };
     let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-    if length < FIXED {
+    if length < FIXED_BYTES {
         return cut_or_bad(bytes, 1);
     }
     let Some(body) = rest.get(..length) else {

@@ -6,7 +6,7 @@ use super::segment;
 use crate::core::journal::RawRecord;
 
 /// A buffer above this size is not kept between writes: most sessions are idle most of the time.
-const SPARE: usize = 16 << 10;
+const MAX_IDLE_BUFFER_BYTES: usize = 16 << 10;
 
 /// Records in the order in which they are written.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl RecordBuffer {
     pub(super) fn clear(&mut self) {
         self.top = 0;
         self.bytes.clear();
-        if self.bytes.capacity() > SPARE {
+        if self.bytes.capacity() > MAX_IDLE_BUFFER_BYTES {
             self.bytes = Vec::new();
         }
     }

@@ -10,7 +10,7 @@ use crate::paths::{self, Paths, PathsError};
 
 /// Longest path of a socket in bytes: 104 with the final zero on the strictest system.
 #[cfg(unix)]
-const LONGEST: usize = 103;
+const MAX_SOCKET_PATH_BYTES: usize = 103;
 
 /// Why connecting or listening failed.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ fn address(folder: &Path) -> Result<PathBuf, PathsError> {
     use std::os::unix::ffi::OsStrExt as _;
 
     let socket = folder.join("broker.sock");
-    if socket.as_os_str().len() <= LONGEST {
+    if socket.as_os_str().len() <= MAX_SOCKET_PATH_BYTES {
         return Ok(socket);
     }
     // Too long for the system: a folder of our own in /tmp, named after the long one. The locks stay where they are.
@@ -120,7 +120,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let long = Paths::within(scratch.path().join("a".repeat(120)));
         let endpoint = Endpoint::of(&long).unwrap();
-        assert!(endpoint.address().as_os_str().len() <= LONGEST);
+        assert!(endpoint.address().as_os_str().len() <= MAX_SOCKET_PATH_BYTES);
         assert!(endpoint.broker_lock().starts_with(scratch.path()));
         assert_eq!(Endpoint::of(&long).unwrap(), endpoint, "everybody finds the same");
         let other = Paths::within(scratch.path().join("b".repeat(120)));

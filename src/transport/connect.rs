@@ -15,7 +15,7 @@ use crate::core::address;
 use crate::core::rules::HostPattern;
 
 /// How long an address has before the next one is tried beside it.
-const STAGGER: Duration = Duration::from_millis(250);
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// Addresses tried at most.
 const MAX_ADDRESSES: usize = 16;
 
@@ -127,7 +127,7 @@ pub(crate) async fn connect(place: &Place, addresses: Vec<SocketAddr>) -> Result
         } else {
             tokio::select! {
                 attempt = running.next() => attempt,
-                () = tokio::time::sleep(STAGGER) => continue,
+                () = tokio::time::sleep(ATTEMPT_DELAY) => continue,
             }
         };
         match attempt {

@@ -17,7 +17,7 @@ const MAX_BYTES: usize = 1024 * 1024;
 /// What a message costs beside its bytes.
 const MESSAGE_COST: usize = 1024;
 /// What a link may hold of messages without being counted: there are many links, and most messages are smaller.
-const FREE: usize = 64 << 10;
+const UNCOUNTED_BYTES: usize = 64 << 10;
 
 /// Shared by a link, which spends, and the loop, which gives back.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +45,7 @@ impl Credit {
     /// What is held for it counts for this extension.
     pub fn counted(all: &IncomingBytes, origin: &Name) -> Self {
         let credit = Self::default();
-        credit.state().incoming = Some(all.of(origin, FREE));
+        credit.state().incoming = Some(all.of(origin, UNCOUNTED_BYTES));
         credit
     }
 
@@ -72,7 +72,7 @@ impl Credit {
 
     /// Counts what is on its way.
     fn count(&self, change: usize) {
-        if change < FREE {
+        if change < UNCOUNTED_BYTES {
             return;
         }
         let mut state = self.state();

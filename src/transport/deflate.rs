@@ -14,10 +14,10 @@ use super::large_buffer;
 pub(crate) const OFFER: &str = "permessage-deflate; client_max_window_bits";
 
 /// Bytes inflated in one step.
-const STEP: usize = 16 * 1024;
+const STEP_BYTES: usize = 16 * 1024;
 
 /// What every compressed message's end was cut off by the sender.
-const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
+const FLUSH_TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
 /// What the server agreed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +175,7 @@ impl Inflater {
 
     /// Ends a message: whatever was held back comes out.
     pub(crate) fn finish(&mut self, output: &mut InflateOutput<'_>) -> Result<(), Corrupt> {
-        self.push(&TAIL, output)?;
+        self.push(&FLUSH_TAIL, output)?;
         if self.agreement.server_no_context_takeover
             && let Some(state) = &mut self.state
         {
@@ -188,7 +188,7 @@ impl Inflater {
 fn inflate(state: &mut Decompress, input: &[u8], output: &mut InflateOutput<'_>) -> Result<(), Corrupt> {
     thread_local! {
         /// Not the spare room of `output`: all of that would be cleared at each step.
-        static INFLATED: RefCell<Box<[u8]>> = RefCell::new(vec![0; STEP].into());
+        static INFLATED: RefCell<Box<[u8]>> = RefCell::new(vec![0; STEP_BYTES].into());
     }
     INFLATED.with_borrow_mut(|step| inflate_by(step, state, input, output))
 }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::io;
 
 /// Longest payload of a control frame, in bytes.
-pub(crate) const CONTROL_MAX: usize = 125;
+pub(crate) const MAX_CONTROL_BYTES: usize = 125;
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Header {
             if !fin {
                 return Err(Violation::protocol("a fragmented control frame"));
             }
-            if usize::from(short) > CONTROL_MAX {
+            if usize::from(short) > MAX_CONTROL_BYTES {
                 return Err(Violation::protocol("a control frame above 125 bytes"));
             }
             if rsv1 {
@@ -176,7 +176,7 @@ pub(crate) fn close_payload(code: u16, reason: &str) -> Vec<u8> {
     if !may_travel(code) {
         return Vec::new();
     }
-    let mut end = reason.len().min(CONTROL_MAX - 2);
+    let mut end = reason.len().min(MAX_CONTROL_BYTES - 2);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }

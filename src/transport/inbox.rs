@@ -9,7 +9,7 @@ use crate::core::io::Incoming;
 use crate::wire::payload::Payload;
 
 /// Pings of one server that are answered at most, if they come faster than answers leave.
-pub(crate) const PINGS: usize = 32;
+pub(crate) const MAX_PENDING_PINGS: usize = 32;
 
 /// What has been read and not yet been sent as an event.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Inbox {
         match opcode {
             Opcode::Ping => {
                 // Answering the latest would be enough (RFC 6455, 5.5.3), but some servers count.
-                if self.pings.len() == PINGS {
+                if self.pings.len() == MAX_PENDING_PINGS {
                     self.pings.pop_front();
                 }
                 self.pings.push_back(payload.to_vec());

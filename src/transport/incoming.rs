@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::core::rules::{ExtensionRule, MemoryRule};
 
-    const FREE: usize = 256 << 10;
+    const UNCOUNTED_BYTES: usize = 256 << 10;
 
     #[test]
     fn ports_of_one_extension_share_a_bound_and_all_together_have_one() {
@@ -111,11 +111,11 @@ mod tests {
             memory: MemoryRule { total: 24 << 20 },
             ..Rules::default()
         }));
-        let port = |name: &str| all.of(&name.into(), FREE);
+        let port = |name: &str| all.of(&name.into(), UNCOUNTED_BYTES);
         let (mut first, mut second) = (port("a"), port("a"));
         assert!(first.resize(3 << 20));
         assert!(!second.resize(3 << 20), "the same extension");
-        assert!(second.resize(FREE), "small frames always fit");
+        assert!(second.resize(UNCOUNTED_BYTES), "small frames always fit");
         let mut other = port("b");
         assert!(other.resize(3 << 20));
         let mut third = port("c");

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 
 /// Smaller ones are given back at once.
-const LARGE: usize = 1 << 20;
+const MIN_LARGE_BYTES: usize = 1 << 20;
 
 /// Drops a buffer, a large one on another thread.
 pub(super) fn discard(buffer: Vec<u8>) {
-    if buffer.capacity() < LARGE {
+    if buffer.capacity() < MIN_LARGE_BYTES {
         return;
     }
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -17,7 +17,7 @@ pub(super) fn discard(buffer: Vec<u8>) {
 
 /// Bytes that are freed in the same way.
 pub(super) fn freeze(buffer: Vec<u8>) -> Bytes {
-    if buffer.capacity() < LARGE {
+    if buffer.capacity() < MIN_LARGE_BYTES {
         Bytes::from(buffer)
     } else {
         Bytes::from_owner(Large(buffer))
@@ -45,14 +45,14 @@ mod tests {
     #[test]
     fn what_is_frozen_reads_the_same_with_a_runtime_and_without() {
         let read = || {
-            for size in [0, 10, LARGE, LARGE + 1] {
+            for size in [0, 10, MIN_LARGE_BYTES, MIN_LARGE_BYTES + 1] {
                 let bytes = freeze(vec![7; size]);
                 assert_eq!(bytes.len(), size);
                 let part = bytes.slice(size / 2..);
                 drop(bytes);
                 assert!(part.iter().all(|byte| *byte == 7));
             }
-            discard(vec![0; LARGE]);
+            discard(vec![0; MIN_LARGE_BYTES]);
         };
         read();
         tokio::runtime::Builder::new_current_thread()

@@ -14,22 +14,22 @@ use crate::wire::payload::Payload;
 use crate::wire::rule::PARSED_WHOLE;
 
 /// Small messages read together share one allocation of at most this many bytes.
-const CHUNK: usize = 16 * 1024;
+const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Messages from this size on have an allocation of their own, so that keeping one keeps no neighbours.
-const ALONE: usize = 4 * 1024;
+const MIN_OWN_ALLOCATION_BYTES: usize = 4 * 1024;
 
 /// A frame up to this size waits in the caller's buffer until it is complete.
-const WAIT: u64 = 2 * 1024;
+const MAX_WAITING_FRAME_BYTES: u64 = 2 * 1024;
 
 /// Bytes of a compressed frame that are inflated at once: they may become a thousand times as many.
-const INFLATED_AT_ONCE: usize = 512;
+const INFLATE_STEP_BYTES: usize = 512;
 
 /// What reading a frame's header costs beside the frame's bytes, in bytes. A message that is one frame counts by itself.
-const FRAME_WORK: usize = 256;
+const FRAME_WORK_BYTES: usize = 256;
 
 /// Text is checked as it comes, in pieces of at least so many bytes.
-const CHECKED_AT_ONCE: usize = 64 * 1024;
+const UTF8_CHECK_BYTES: usize = 64 * 1024;
 
 /// The reading half of a link.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl FrameReader {
     ) -> Result<usize, Violation> {
         let mut take = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
         if self.message.is_some_and(|message| message.compressed) {
-            take = take.min(INFLATED_AT_ONCE);
+            take = take.min(INFLATE_STEP_BYTES);
         }
         let promised = if fin { left } else { u64::MAX };
         self.extend(&input[..take], promised, inbox)?;
@@ -147,7 +147,7 @@ impl FrameReader {
         let body = &input[header.size..];
         let whole = usize::try_from(header.len).ok().and_then(|len| body.get(..len));
         if header.opcode.is_control() {
-            inbox.work += FRAME_WORK;
+            inbox.work += FRAME_WORK_BYTES;
             let Some(payload) = whole else { return Ok(None) };
             inbox.push_control(header.opcode, payload)?;
             return Ok(Some(header.size + payload.len()));
@@ -167,9 +167,9 @@ impl FrameReader {
                 inbox.push(self.finished(payload, text)?);
                 Ok(Some(taken))
             }
-            None if header.len <= WAIT => Ok(None),
+            None if header.len <= MAX_WAITING_FRAME_BYTES => Ok(None),
             _ => {
-                inbox.work += FRAME_WORK;
+                inbox.work += FRAME_WORK_BYTES;
                 self.announce(&header);
                 self.frame = Some((header.fin, header.len));
                 Ok(Some(header.size))
@@ -262,7 +262,7 @@ impl FrameReader {
             }
         }
         self.data.extend_from_slice(piece);
-        self.check_text(CHECKED_AT_ONCE)
+        self.check_text(UTF8_CHECK_BYTES)
     }
 
     /// Checks what has come of a text, once it is as much as this.
@@ -305,7 +305,7 @@ impl FrameReader {
             self.text_upto = 0;
             return Ok(());
         }
-        self.check_text(CHECKED_AT_ONCE)
+        self.check_text(UTF8_CHECK_BYTES)
     }
 
     /// The last frame of the message under way has been read.
@@ -329,10 +329,10 @@ impl FrameReader {
         self.text_upto = 0;
         self.credit.keep_partial(0);
         let mut data = std::mem::take(&mut self.data);
-        let payload = if data.len() < ALONE {
+        let payload = if data.len() < MIN_OWN_ALLOCATION_BYTES {
             let payload = self.copy_payload(&data, data.len());
             data.clear();
-            if data.capacity() <= CHUNK {
+            if data.capacity() <= CHUNK_BYTES {
                 self.data = data;
             }
             payload
@@ -351,11 +351,11 @@ impl FrameReader {
         if payload.is_empty() {
             return Bytes::new();
         }
-        if payload.len() >= ALONE {
+        if payload.len() >= MIN_OWN_ALLOCATION_BYTES {
             return Bytes::copy_from_slice(payload);
         }
         if self.chunk.capacity() < payload.len() {
-            self.chunk = BytesMut::with_capacity(expected.min(CHUNK).max(payload.len()));
+            self.chunk = BytesMut::with_capacity(expected.min(CHUNK_BYTES).max(payload.len()));
         }
         self.chunk.extend_from_slice(payload);
         self.chunk.split().freeze()

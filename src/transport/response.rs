@@ -16,7 +16,7 @@ use super::{DialError, Place, date};
 use crate::core::io::Answer;
 
 /// Bytes of a body that are read before the task yields to others.
-const READ_AT_ONCE: usize = 1 << 20;
+const READ_STEP_BYTES: usize = 1 << 20;
 
 /// Reads a body of at most `most` bytes, and no more than there is room for; the connection, if it can be used again.
 pub(super) async fn whole(
@@ -47,7 +47,7 @@ pub(super) async fn whole(
         }
         read.extend_from_slice(&data);
         at_once += data.len();
-        if at_once >= READ_AT_ONCE {
+        if at_once >= READ_STEP_BYTES {
             // A few coded bytes may become very many: yield to other tasks in between.
             at_once = 0;
             tokio::task::yield_now().await;

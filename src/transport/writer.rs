@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
 use super::frame::{Opcode, close_payload, fresh_mask, write_header, write_masked};
-use super::inbox::PINGS;
+use super::inbox::MAX_PENDING_PINGS;
 use crate::wire::payload::Payload;
 
 /// Bytes encoded ahead of the socket.
@@ -73,7 +73,7 @@ impl Writer {
 
     /// Answers a ping, ahead of messages. The oldest answers are forgotten when too many have not left yet.
     pub(crate) fn pong(&mut self, payload: Vec<u8>) {
-        if self.pongs.len() == PINGS {
+        if self.pongs.len() == MAX_PENDING_PINGS {
             self.pongs.pop_front();
         }
         self.pongs.push_back(payload);

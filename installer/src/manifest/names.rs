@@ -13,7 +13,7 @@ pub struct HostName(String);
 
 impl HostName {
     /// The longest name whose manifest every file system can hold, in bytes.
-    pub const LONGEST: usize = 240;
+    pub const MAX_NAME_BYTES: usize = 240;
 
     /// Takes a name of lower case letters, digits, `_` and single dots between them.
     ///
@@ -26,7 +26,7 @@ impl HostName {
                     .bytes()
                     .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         };
-        if name.len() <= Self::LONGEST && name.split('.').all(part) {
+        if name.len() <= Self::MAX_NAME_BYTES && name.split('.').all(part) {
             Ok(Self(name.to_owned()))
         } else {
             Err(InstallError::BadName {

@@ -25,13 +25,13 @@ pub(crate) struct DialSlot {
 /// Dials an extension may make at once, whatever its rate.
 const EXTENSION_BURST: u32 = 32;
 /// Time between two redials of an extension to this machine, in the long run.
-const LOCAL_STEP: Duration = Duration::from_millis(10);
+const LOCAL_REDIAL_INTERVAL: Duration = Duration::from_millis(10);
 /// Redials it may make at once.
 const LOCAL_BURST: u32 = 100;
 /// The time in which ports that are new to an extension are counted.
 const NEW_PORT_INTERVAL: Duration = Duration::from_secs(60);
 /// How long a port stays known after it was dialled.
-const PORT_KNOWN: Duration = Duration::from_secs(3600);
+const PORT_TTL: Duration = Duration::from_secs(3600);
 
 /// What an extension has dialled on this machine.
 #[derive(Debug, Default)]
@@ -47,7 +47,8 @@ struct Local {
 impl Local {
     fn begin(&mut self, now: Duration, ports: &[u16]) {
         // First dials are free: they postpone redials by no more than a burst.
-        self.next = (self.next.max(now) + LOCAL_STEP).min(now + LOCAL_STEP * LOCAL_BURST);
+        self.next =
+            (self.next.max(now) + LOCAL_REDIAL_INTERVAL).min(now + LOCAL_REDIAL_INTERVAL * LOCAL_BURST);
         for port in ports {
             if self.known.insert(*port, now).is_none() {
                 self.new.push_back(now);
@@ -62,7 +63,9 @@ impl Local {
     fn free_at(&self, ports: &[u16], limit: usize, kind: DialKind) -> Duration {
         let mut at = Duration::ZERO;
         if kind == DialKind::Redial {
-            at = self.next.saturating_sub(LOCAL_STEP * (LOCAL_BURST - 1));
+            at = self
+                .next
+                .saturating_sub(LOCAL_REDIAL_INTERVAL * (LOCAL_BURST - 1));
         }
         let fresh = ports.iter().filter(|port| !self.known.contains_key(port)).count();
         if fresh > 0
@@ -76,7 +79,7 @@ impl Local {
 
     /// Drops what is no longer needed; `true` if nothing is left.
     fn forget(&mut self, now: Duration) -> bool {
-        self.known.retain(|_, at| *at + PORT_KNOWN > now);
+        self.known.retain(|_, at| *at + PORT_TTL > now);
         self.known.is_empty() && self.next <= now
     }
 }

@@ -22,7 +22,7 @@ use super::record::{ErrorInfo, json_error_text};
 pub const BATCH: usize = 256 << 10;
 
 /// Frames that may come in one batch: each may be answered by an error, so their number is bounded.
-pub(crate) const ELEMENTS: usize = 65_536;
+pub(crate) const MAX_ELEMENTS: usize = 65_536;
 
 /// What a frame takes beside the content it carries, about.
 const ENVELOPE_BYTES: usize = 256;
@@ -111,7 +111,7 @@ impl Packer {
         if goes_on {
             self.out.push(b',');
         } else {
-            self.begin_frame(MessageRun::HEAD + scratch.len());
+            self.begin_frame(MessageRun::MAX_HEAD_BYTES + scratch.len());
             run.write_head(&mut self.out);
             self.run = Some(run);
         }
@@ -309,8 +309,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for BatchElements<'a> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
                 let mut frames = Vec::new();
                 while let Some(frame) = elements.next_element()? {
-                    if frames.len() == ELEMENTS {
-                        let why = format!("a batch holds at most {ELEMENTS} frames");
+                    if frames.len() == MAX_ELEMENTS {
+                        let why = format!("a batch holds at most {MAX_ELEMENTS} frames");
                         return Err(serde::de::Error::custom(why));
                     }
                     frames.push(frame);

@@ -10,7 +10,7 @@ use super::servers::{Cursor, CursorFrom, CursorTo};
 use super::socketio::TransportOptions;
 
 /// What a pair of texts takes beside them.
-const PAIR: usize = 64;
+const PAIR_COST: usize = 64;
 
 impl Options {
     /// Bytes that they take.
@@ -18,11 +18,11 @@ impl Options {
         let pairs = |pairs: &[(String, String)]| -> usize {
             pairs
                 .iter()
-                .map(|(name, value)| PAIR + name.len() + value.len())
+                .map(|(name, value)| PAIR_COST + name.len() + value.len())
                 .sum()
         };
         let texts = |texts: &[String]| -> usize { texts.iter().map(|text| 32 + text.len()).sum() };
-        let urls = self.urls.values().map(|url| PAIR + url.len()).sum::<usize>();
+        let urls = self.urls.values().map(|url| PAIR_COST + url.len()).sum::<usize>();
         let post = self
             .post
             .as_ref()
@@ -78,12 +78,12 @@ impl LoginStep {
                 ValuePath::One(pointer) => pointer.len(),
                 ValuePath::Many(pointers) => pointers.iter().map(|pointer| 32 + pointer.len()).sum(),
             };
-            PAIR + name.len() + pointers
+            PAIR_COST + name.len() + pointers
         });
         let sent = self.send.iter().map(|template| match template {
-            Template::Text(text) => PAIR + text.len(),
+            Template::Text(text) => PAIR_COST + text.len(),
             // A value takes more than its text.
-            Template::Json(value) => PAIR + 8 * value.to_string().len(),
+            Template::Json(value) => PAIR_COST + 8 * value.to_string().len(),
         });
         size_of::<Self>() + self.when.held() + taken.sum::<usize>() + sent.sum::<usize>()
     }

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use super::frame::TO_BROWSER;
 use super::json::write_inside;
 use super::message::BrokerFrame;
-use super::part::{SLICE, write_part};
+use super::part::{SLICE_BYTES, write_part};
 use super::payload::{ContentForm, as_text};
 
 /// Bytes of content that one step writes: escaped once they fill less than a part.
-const STEP: usize = SLICE / 8;
+const STEP: usize = SLICE_BYTES / 8;
 
 /// A frame on its way.
 #[derive(Debug)]
@@ -68,11 +68,11 @@ impl LongFrame {
 
     /// Appends the next part; `true` if it was the last.
     pub(super) fn write(&mut self, number: u64, out: &mut Vec<u8>) -> bool {
-        while self.ready.len() < SLICE && !self.is_read {
+        while self.ready.len() < SLICE_BYTES && !self.is_read {
             self.step();
         }
         let text = as_text(&self.ready);
-        let end = text.floor_char_boundary(SLICE);
+        let end = text.floor_char_boundary(SLICE_BYTES);
         let is_last = self.is_read && end == text.len();
         write_part(&text[..end], number, self.index, is_last, out);
         self.index += 1;

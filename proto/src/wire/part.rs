@@ -13,10 +13,10 @@ use super::json::write_string;
 use super::record::ErrorInfo;
 
 /// Bytes of a slice before escaping. Escaping at most doubles JSON text, so a part always fits the browser.
-pub(super) const SLICE: usize = TO_BROWSER / 2 - 256;
+pub(super) const SLICE_BYTES: usize = TO_BROWSER / 2 - 256;
 
 /// Largest frame joined from parts, in bytes: a payload of 64 MiB whose every byte had to be escaped, and its head.
-pub(crate) const JOINED: usize = 2 * FROM_BROWSER + (64 << 10);
+pub(crate) const MAX_JOINED_BYTES: usize = 2 * FROM_BROWSER + (64 << 10);
 
 /// Frames that may be in parts at once on one port.
 pub(crate) const CONCURRENT: usize = 8;
@@ -39,7 +39,7 @@ pub fn split(frame: &str, number: u64, out: &mut Vec<u8>) {
     let mut rest = frame;
     let mut index = 0;
     while index == 0 || !rest.is_empty() {
-        let (slice, tail) = rest.split_at(rest.floor_char_boundary(SLICE));
+        let (slice, tail) = rest.split_at(rest.floor_char_boundary(SLICE_BYTES));
         rest = tail;
         write_part(slice, number, index, rest.is_empty(), out);
         index += 1;
@@ -79,7 +79,7 @@ impl Joiner {
     ///
     /// # Errors
     /// `bad-part` when parts are out of order or too many frames come at once, `frame-too-large` when the whole
-    /// exceeds `JOINED`. What had come of that frame is forgotten.
+    /// exceeds `MAX_JOINED_BYTES`. What had come of that frame is forgotten.
     pub fn join(&mut self, part: &Part<'_>) -> Result<Option<String>, ErrorInfo> {
         if let Some(at) = self.broken.iter().position(|name| *name == part.part) {
             if part.index > 0 {
@@ -124,9 +124,9 @@ impl Joiner {
             }
         };
         let begun = &mut self.begun[at];
-        if begun.text.len() + part.data.len() > JOINED {
+        if begun.text.len() + part.data.len() > MAX_JOINED_BYTES {
             self.begun.swap_remove(at);
-            let why = format!("the parts of a frame exceed {JOINED} bytes together");
+            let why = format!("the parts of a frame exceed {MAX_JOINED_BYTES} bytes together");
             return Err(self.give_up(part, Code::FrameTooLarge, why));
         }
         if begun.text.try_reserve(part.data.len()).is_err() {
@@ -242,7 +242,7 @@ mod tests {
             joiner.join(&part("more", 0, false, "")).unwrap_err().code,
             Code::BadPart
         );
-        joiner.begun[0].text = "x".repeat(JOINED);
+        joiner.begun[0].text = "x".repeat(MAX_JOINED_BYTES);
         let name = joiner.begun[0].part.clone();
         let refused = joiner.join(&part(&name, 1, false, "y")).unwrap_err();
         assert_eq!(refused.code, Code::FrameTooLarge);

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 pub const MAX_BYTES: usize = 64 << 10;
 
 /// The form of the preamble; it changes only if nothing can be understood any more.
-pub(crate) const FORM: u32 = 1;
+pub(crate) const PREAMBLE_VERSION: u32 = 1;
 
 /// The first frame of a caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preamble {
-    /// Always `FORM`.
+    /// Always `PREAMBLE_VERSION`.
     pub longwire: u32,
     pub kind: PeerKind,
     /// Whom the host serves: an extension's origin or add-on id. Only with `PeerKind::Host`.
@@ -50,7 +50,7 @@ impl Preamble {
     /// The preamble of this process of a program of `version`.
     pub fn new(kind: PeerKind, origin: Option<&str>, version: &str) -> Self {
         Self {
-            longwire: FORM,
+            longwire: PREAMBLE_VERSION,
             kind,
             origin: origin.map(str::to_owned),
             pid: std::process::id(),
@@ -70,7 +70,7 @@ impl Preamble {
     /// When it is not JSON of this shape, of another form, or a host without an origin.
     pub fn parse(json: &[u8]) -> Result<Self, PreambleError> {
         let preamble: Self = serde_json::from_slice(json)?;
-        if preamble.longwire != FORM {
+        if preamble.longwire != PREAMBLE_VERSION {
             return Err(PreambleError::Form(preamble.longwire));
         }
         let sound = |origin: &String| {

@@ -11,7 +11,7 @@ fn agreement(answer: &str) -> Agreement {
 fn deflate(state: &mut Compress, text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() * 2 + 64);
     state.compress_vec(text, &mut out, FlushCompress::Sync).unwrap();
-    assert!(out.ends_with(&TAIL));
+    assert!(out.ends_with(&FLUSH_TAIL));
     out.truncate(out.len() - 4);
     out
 }

@@ -21,7 +21,7 @@ use super::journal::{JournalEntry, JournalId, RawRecord};
 use super::journal_record::{JournalRecord, encode_record};
 
 /// Numbers reserved at a time.
-const BLOCK: u64 = 4096;
+const RESERVED_NUMBERS: u64 = 4096;
 /// Finished records before the journal is trimmed.
 const TRIM_INTERVAL: u64 = 1024;
 
@@ -122,7 +122,7 @@ impl RecordedLog {
         if let Some(journal) = &mut self.journal
             && next > journal.reserved
         {
-            journal.reserved = next + BLOCK - 1;
+            journal.reserved = next + RESERVED_NUMBERS - 1;
             let record = JournalRecord::Reserved(journal.reserved);
             self.write(to, &record, Durable::OnDisk);
         }

@@ -45,7 +45,7 @@ fn a_block_of_numbers_comes_before_the_first_of_them() {
         log.append(to, message("b"), None);
     });
     assert_eq!(second, [(RECORD, 2)], "the block has room");
-    assert_eq!(log.reserved(), BLOCK);
+    assert_eq!(log.reserved(), RESERVED_NUMBERS);
 }
 
 #[test]

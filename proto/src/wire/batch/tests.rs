@@ -255,7 +255,7 @@ fn batches_and_parts_are_distinguished_from_other_frames_however_they_are_writte
 
 #[test]
 fn a_malformed_batch_or_part_is_refused() {
-    let many = format!(r#"{{"type":"batch","frames":[{}1]}}"#, "1,".repeat(ELEMENTS));
+    let many = format!(r#"{{"type":"batch","frames":[{}1]}}"#, "1,".repeat(MAX_ELEMENTS));
     for (json, code) in [
         (r#"{"type":"batch"}"#, Code::BadFrame),
         (r#"{"type":"batch","frames":{}}"#, Code::BadFrame),

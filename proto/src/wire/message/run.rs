@@ -24,7 +24,7 @@ pub(crate) struct MessageRun {
 
 impl MessageRun {
     /// Bytes that the beginning of a frame takes at most: its session's name, every character escaped, and numbers.
-    pub(crate) const HEAD: usize = 1024;
+    pub(crate) const MAX_HEAD_BYTES: usize = 1024;
 
     /// What ends the frame.
     pub(crate) const TAIL: &[u8] = b"]}";
@@ -71,7 +71,7 @@ impl MessageRun {
         fits
     }
 
-    /// Appends the frame of a run of one message up to where its content stands, at most `Self::HEAD` bytes.
+    /// Appends the frame of a run of one message up to where its content stands, at most `Self::MAX_HEAD_BYTES` bytes.
     pub(crate) fn write_head(&self, out: &mut Vec<u8>) {
         let mut object = ObjectWriter::new(out, "messages");
         object

@@ -12,12 +12,12 @@ use crate::wire::record::{ErrorInfo, Name};
 use super::from_extension::RefusedFrame;
 
 /// Bytes that are looked at; the SDK writes both fields at the beginning.
-const PREFIX: usize = 1024;
+const MAX_PREFIX_BYTES: usize = 1024;
 
 impl RefusedFrame {
     /// The refusal of a frame of which this much has come.
     pub fn of_unfinished(begun: &[u8], error: ErrorInfo) -> Self {
-        let begun = begun.get(..PREFIX).unwrap_or(begun);
+        let begun = begun.get(..MAX_PREFIX_BYTES).unwrap_or(begun);
         let mut refusal = Self {
             error,
             id: None,
