@@ -184,28 +184,16 @@ impl Session {
     /// Other options, another URL: redials if the dial changes. `attach` must follow: whoever asked for it learns first what
     /// the log has dropped for it.
     pub(crate) fn update(&mut self, ctx: &mut Context, url: Option<Url>, options: Option<Options>) {
-        let address = self
-            .parts
+        let parts = &mut self.parts;
+        let address = parts
             .uplink
-            .dial_address(self.identity(), &self.parts.spec.options);
+            .dial_address(&parts.spec.identity, &parts.spec.options);
         if let Some(options) = options {
-            let before = self.parts.spec.replace_options(options);
-            self.parts
-                .uplink
-                .options_changed(&before, &self.parts.spec.options);
-            self.parts
-                .outgoing
-                .options_changed(&before, &self.parts.spec.options);
-            self.parts
-                .delivery
-                .options_changed(&before, &self.parts.spec.options);
+            parts.replace_options(options);
         }
-        self.parts
-            .act_uplink(ctx, |uplink, scope| uplink.retarget(scope, url, &address));
+        parts.act_uplink(ctx, |uplink, scope| uplink.retarget(scope, url, &address));
         self.settle(ctx);
-        let meta = self.parts.spec.meta(&ctx.machine_boot, self.parts.delivery.log());
-        self.parts
-            .write(ctx, &JournalRecord::Meta(meta), Durable::Written);
+        self.parts.journal_meta(ctx, Durable::Written);
         self.parts
             .act_delivery(ctx, |delivery, scope| delivery.shrink(scope));
     }
@@ -258,11 +246,8 @@ impl Session {
             .act_uplink(ctx, |uplink, scope| uplink.probe_better(scope, load));
         self.parts.outgoing.timeout(ctx.now);
         self.parts.act_delivery(ctx, Delivery::timeout);
-        match self
-            .parts
-            .idle(&self.lifecycle)
-            .and_then(|idle| idle.step(ctx.now.awake))
-        {
+        let idle = self.parts.idle(&self.lifecycle);
+        match idle.and_then(|idle| idle.step(ctx.now.awake)) {
             Some(IdleStep::Rest) => self
                 .parts
                 .act_uplink(ctx, |uplink, scope| uplink.rest(scope, None)),

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::wire::message::SessionReport;
+use crate::wire::options::Options;
 
 use crate::core::context::Context;
 use crate::core::dialect::outlines::Unread;
@@ -152,6 +153,20 @@ impl Parts {
         let since = self.delivery.idle_since();
         let since = since.filter(|_| !lifecycle.is_closing())?;
         Some(Idle::new(since, &self.spec.options, self.uplink.is_wanted()))
+    }
+
+    /// Replaces the options, and lets each part follow.
+    pub(super) fn replace_options(&mut self, options: Options) {
+        let before = self.spec.replace_options(options);
+        self.uplink.options_changed(&before, &self.spec.options);
+        self.outgoing.options_changed(&before, &self.spec.options);
+        self.delivery.options_changed(&before, &self.spec.options);
+    }
+
+    /// Writes down what has changed of what the session is.
+    pub(super) fn journal_meta(&self, ctx: &mut Context, durable: Durable) {
+        let meta = self.spec.meta(&ctx.machine_boot, self.delivery.log());
+        self.write(ctx, &JournalRecord::Meta(meta), durable);
     }
 
     /// A session in memory gets a journal that carries it to the next broker.

@@ -116,12 +116,6 @@ impl Parts {
         Ok(restored)
     }
 
-    fn journal_meta(&self, ctx: &mut Context, durable: Durable) {
-        let log = self.delivery.log();
-        let meta = self.spec.meta(&ctx.machine_boot, log);
-        log.write(&mut ctx.recorder(), &JournalRecord::Meta(meta), durable);
-    }
-
     /// Goes through the records; numbers up to the one that comes out may have been used.
     fn replay(&mut self, now: Now, records: Vec<JournalRecord>, trust: Trust) -> u64 {
         let mut replay = Replay::new(now, &mut self.delivery, &mut self.outgoing);
