@@ -253,8 +253,8 @@ pub(super) struct ReceiptFacts {
     pub(super) path: PathBuf,
     /// Why it cannot be used.
     pub(super) problem: Option<String>,
-    /// Is it that of all users?
-    pub(super) for_all: bool,
+    /// Whose it is: this user's, or that of all users.
+    pub(super) scope: Scope,
 }
 
 /// The settings files.

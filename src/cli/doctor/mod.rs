@@ -24,6 +24,7 @@ use super::{render, root_guard, secret};
 use crate::paths::Paths;
 use finding::{DoctorReport, Verdict};
 use gather::DoctorRequest;
+use show::{Selection, Style};
 
 /// Root looks at no other user's registrations, and starts nothing by them.
 fn check_owners(paths: &Paths) -> Result<(), Failure> {
@@ -56,8 +57,16 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     } else if args.report {
         render::line(report::bundle(&facts, &document, &paths).trim_end());
     } else {
-        let colour = render::terminal().is_some_and(|terminal| terminal.colour);
-        for line in show::lines(&document, args.verbose, colour) {
+        let selection = if args.verbose {
+            Selection::All
+        } else {
+            Selection::Problems
+        };
+        let style = match render::terminal() {
+            Some(terminal) if terminal.colour => Style::Coloured,
+            Some(_) | None => Style::Plain,
+        };
+        for line in show::lines(&document, selection, style) {
             // What is to be pasted stays in one piece.
             if line.trim_start().starts_with(show::FIX) {
                 render::line(&line);

@@ -30,20 +30,23 @@ impl ProgramKind {
         }
         match head {
             [0x7f, b'E', b'L', b'F', _, order, ..] if head.len() >= 20 => {
-                let machine = number(&head[18..20], *order == 1);
+                let machine = match *order {
+                    1 => little_endian(&head[18..20]),
+                    _ => big_endian(&head[18..20]),
+                };
                 binary("linux", &[elf(machine)])
             }
             // One machine, either width, little-endian.
             [0xce | 0xcf, 0xfa, 0xed, 0xfe, a, b, c, d, ..] => {
-                binary("macos", &[mach(number(&[*a, *b, *c, *d], true))])
+                binary("macos", &[mach(little_endian(&[*a, *b, *c, *d]))])
             }
             // Several machines in one file, big-endian.
             [0xca, 0xfe, 0xba, 0xbe, ..] if head.len() >= 8 => {
-                let count = number(&head[4..8], false).min(8) as usize;
+                let count = big_endian(&head[4..8]).min(8) as usize;
                 let machines: Vec<_> = head[8..]
                     .chunks_exact(20)
                     .take(count)
-                    .map(|entry| mach(number(&entry[..4], false)))
+                    .map(|entry| mach(big_endian(&entry[..4])))
                     .collect();
                 binary("macos", &machines)
             }
@@ -87,10 +90,10 @@ fn binary(system: &'static str, machines: &[&'static str]) -> ProgramKind {
 /// Byte 60 of a Windows program is the offset of its machine.
 fn portable(head: &[u8]) -> ProgramKind {
     let machine = head.get(60..64).and_then(|at| {
-        let at = number(at, true) as usize;
+        let at = little_endian(at) as usize;
         head.get(at..at + 6)
             .filter(|header| header.starts_with(b"PE\0\0"))
-            .map(|header| match number(&header[4..6], true) {
+            .map(|header| match little_endian(&header[4..6]) {
                 0x8664 => "x86_64",
                 0xaa64 => "aarch64",
                 0x14c => "x86",
@@ -119,13 +122,16 @@ const fn mach(machine: u32) -> &'static str {
     }
 }
 
-fn number(bytes: &[u8], is_little_endian: bool) -> u32 {
-    let add = |sum: u32, byte: &u8| (sum << 8) | u32::from(*byte);
-    if is_little_endian {
-        bytes.iter().rev().fold(0, add)
-    } else {
-        bytes.iter().fold(0, add)
-    }
+fn little_endian(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, append_byte)
+}
+
+fn big_endian(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, append_byte)
+}
+
+fn append_byte(number: u32, byte: &u8) -> u32 {
+    (number << 8) | u32::from(*byte)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::facts::Facts;
 use super::finding::DoctorReport;
-use super::show;
+use super::show::{self, Selection, Style};
 use crate::paths::Paths;
 
 /// Lines of the log that are shown.
@@ -32,7 +32,7 @@ pub(super) fn bundle(facts: &Facts, document: &DoctorReport, paths: &Paths) -> S
         release().map_or_else(String::new, |release| format!(", {release}"))
     ));
     text.push_str("### Findings\n\n```\n");
-    for line in show::lines(&without_sessions(document), true, false) {
+    for line in show::lines(&without_sessions(document), Selection::All, Style::Plain) {
         text.push_str(&line);
         text.push('\n');
     }

@@ -10,20 +10,37 @@ pub(super) const INDENT: usize = 6;
 /// The start of a line with a fix.
 pub(super) const FIX: &str = "fix: ";
 
-/// As lines. `all` shows what passed and what was skipped, too; `colour` is for terminals.
-pub(super) fn lines(document: &DoctorReport, all: bool, colour: bool) -> Vec<String> {
-    let count = |verdict| document.count(verdict);
-    if document.verdict == Verdict::Pass && !all {
+/// Which findings are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Selection {
+    /// Warnings and failures.
+    Problems,
+    /// What passed and what was skipped, too.
+    All,
+}
+
+/// How a verdict is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    Plain,
+    /// With the colours of a terminal.
+    Coloured,
+}
+
+/// As lines.
+pub(super) fn lines(document: &DoctorReport, selection: Selection, style: Style) -> Vec<String> {
+    let shows_all = selection == Selection::All;
+    if document.verdict == Verdict::Pass && !shows_all {
         return vec![format!(
             "No problems found: {} checks passed.",
-            count(Verdict::Pass)
+            document.count(Verdict::Pass)
         )];
     }
     let mut lines = Vec::new();
     let selected = document
         .findings
         .iter()
-        .filter(|finding| all || finding.verdict > Verdict::Pass);
+        .filter(|finding| shows_all || finding.verdict > Verdict::Pass);
     let mut shown: Vec<&Finding> = Vec::new();
     for finding in selected {
         // Several browsers start one program: its problem is shown once.
@@ -31,31 +48,41 @@ pub(super) fn lines(document: &DoctorReport, all: bool, colour: bool) -> Vec<Str
             continue;
         }
         shown.push(finding);
-        let others: Vec<&str> = document
-            .findings
-            .iter()
-            .filter(|other| {
-                finding.verdict > Verdict::Pass && other.id != finding.id && is_same(other, finding)
-            })
-            .map(|other| other.id.as_str())
-            .collect();
-        lines.push(format!(
-            "{}  {}: {}",
-            painted(finding.verdict, colour),
-            finding.id,
-            finding.title
-        ));
-        if !others.is_empty() {
-            lines.push(format!("{:INDENT$}as well: {}", "", others.join(", ")));
-        }
-        if !finding.detail.is_empty() {
-            // A server, a program or a file has had its say in it.
-            lines.push(format!("{:INDENT$}{}", "", harmless(&finding.detail)));
-        }
-        if let Some(fix) = &finding.fix {
-            lines.push(format!("{:INDENT$}{FIX}{}", "", harmless(fix)));
-        }
+        lines.extend(finding_lines(document, finding, style));
     }
+    lines.push(sums(document));
+    lines
+}
+
+/// One finding, the others with the same problem, and its fix.
+fn finding_lines(document: &DoctorReport, finding: &Finding, style: Style) -> Vec<String> {
+    let others: Vec<&str> = document
+        .findings
+        .iter()
+        .filter(|other| finding.verdict > Verdict::Pass && other.id != finding.id && is_same(other, finding))
+        .map(|other| other.id.as_str())
+        .collect();
+    let mut lines = vec![format!(
+        "{}  {}: {}",
+        painted(finding.verdict, style),
+        finding.id,
+        finding.title
+    )];
+    if !others.is_empty() {
+        lines.push(format!("{:INDENT$}as well: {}", "", others.join(", ")));
+    }
+    if !finding.detail.is_empty() {
+        // A server, a program or a file has had its say in it.
+        lines.push(format!("{:INDENT$}{}", "", harmless(&finding.detail)));
+    }
+    if let Some(fix) = &finding.fix {
+        lines.push(format!("{:INDENT$}{FIX}{}", "", harmless(fix)));
+    }
+    lines
+}
+
+/// How many findings there are of each verdict.
+fn sums(document: &DoctorReport) -> String {
     let mut sums = Vec::new();
     for (verdict, one, more) in [
         (Verdict::Fail, "failure", "failures"),
@@ -63,14 +90,13 @@ pub(super) fn lines(document: &DoctorReport, all: bool, colour: bool) -> Vec<Str
         (Verdict::Pass, "passed", "passed"),
         (Verdict::Skip, "skipped", "skipped"),
     ] {
-        match count(verdict) {
+        match document.count(verdict) {
             0 => {}
             1 => sums.push(format!("1 {one}")),
             many => sums.push(format!("{many} {more}")),
         }
     }
-    lines.push(format!("{}.", sums.join(", ")));
-    lines
+    format!("{}.", sums.join(", "))
 }
 
 /// Is it one fault that two browsers have, with one remedy?
@@ -80,17 +106,16 @@ fn is_same(one: &Finding, other: &Finding) -> bool {
     kind(one) == kind(other) && what(one) == what(other) && !one.id.starts_with("url")
 }
 
-fn painted(verdict: Verdict, colour: bool) -> String {
+fn painted(verdict: Verdict, style: Style) -> String {
     let shade = match verdict {
         Verdict::Skip => "2",
         Verdict::Pass => "32",
         Verdict::Warn => "33",
         Verdict::Fail => "1;31",
     };
-    if colour {
-        format!("\x1b[{shade}m{}\x1b[0m", word(verdict))
-    } else {
-        word(verdict).to_owned()
+    match style {
+        Style::Coloured => format!("\x1b[{shade}m{}\x1b[0m", word(verdict)),
+        Style::Plain => word(verdict).to_owned(),
     }
 }
 
@@ -113,7 +138,7 @@ mod tests {
         let skip = Finding::about("state", "B works").skip("not here");
         let well = DoctorReport::of(vec![pass.clone(), skip.clone()]);
         assert_eq!(
-            lines(&well, false, false),
+            lines(&well, Selection::Problems, Style::Plain),
             ["No problems found: 1 checks passed."]
         );
         let fail = Finding::about("disk", "C works")
@@ -121,7 +146,7 @@ mod tests {
             .fix("mend c");
         let ill = DoctorReport::of(vec![pass, skip, fail]);
         assert_eq!(
-            lines(&ill, false, false),
+            lines(&ill, Selection::Problems, Style::Plain),
             [
                 "FAIL  disk: C works",
                 "      it does not",
@@ -129,8 +154,10 @@ mod tests {
                 "1 failure, 1 passed, 1 skipped."
             ]
         );
-        assert_eq!(lines(&ill, true, false).len(), 8);
-        assert!(lines(&ill, false, true)[0].starts_with("\x1b[1;31mFAIL\x1b[0m  disk"));
+        assert_eq!(lines(&ill, Selection::All, Style::Plain).len(), 8);
+        assert!(
+            lines(&ill, Selection::Problems, Style::Coloured)[0].starts_with("\x1b[1;31mFAIL\x1b[0m  disk")
+        );
     }
 
     #[test]
@@ -142,7 +169,7 @@ mod tests {
         let other = Finding::about("program.firefox", "it can be run").fail("it is \x1b[2Jgone");
         let document = DoctorReport::of(vec![of("chrome"), of("brave"), other]);
         assert_eq!(
-            lines(&document, false, false),
+            lines(&document, Selection::Problems, Style::Plain),
             [
                 "FAIL  program.chrome: it can be run",
                 "      as well: program.brave",

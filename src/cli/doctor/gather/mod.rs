@@ -140,7 +140,7 @@ fn settings_facts(settings: &Result<Settings, SettingsError>, paths: &Paths) -> 
 
 /// The user's receipt, unless only that of all users is broken.
 fn receipts(own: &Result<Receipt, InstallError>, folder: &Path, shared: &Path) -> ReceiptFacts {
-    let facts = |folder: &Path, receipt: &Result<Receipt, InstallError>, for_all| ReceiptFacts {
+    let facts = |folder: &Path, receipt: &Result<Receipt, InstallError>, scope| ReceiptFacts {
         path: folder.join(installer::receipt::FILE),
         problem: receipt
             .as_ref()
@@ -149,14 +149,14 @@ fn receipts(own: &Result<Receipt, InstallError>, folder: &Path, shared: &Path) -
                 Some(source) => format!("{problem}: {source}"),
                 None => problem.to_string(),
             }),
-        for_all,
+        scope,
     };
     let of_all = Receipt::read(shared);
     // What is closed to this user is no fault.
     if own.is_ok() && matches!(of_all, Err(InstallError::Receipt { .. })) {
-        facts(shared, &of_all, true)
+        facts(shared, &of_all, Scope::System)
     } else {
-        facts(folder, own, false)
+        facts(folder, own, Scope::User)
     }
 }
 

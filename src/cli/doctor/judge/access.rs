@@ -7,7 +7,7 @@ use installer::policy::Ruling;
 
 use super::super::facts::{BrowserFacts, Facts};
 use super::super::finding::Finding;
-use super::{asked, commands, for_all, ids, install};
+use super::{asked, commands, ids, install, sudo};
 
 pub(super) fn policy(facts: &Facts, browser: &BrowserFacts) -> Finding {
     let finding = Finding::about(
@@ -37,7 +37,12 @@ pub(super) fn policy(facts: &Facts, browser: &BrowserFacts) -> Finding {
             .fail(format!(
                 "NativeMessagingUserLevelHosts is false in {sources}: user-level registrations are ignored"
             ))
-            .fix(install(facts, &ids(facts, browser.family), Some(browser), true)),
+            .fix(install(
+                facts,
+                &ids(facts, browser.family),
+                Some(browser),
+                Scope::System,
+            )),
         Ruling::Blocked => finding
             .fail(format!(
                 "NativeMessagingBlocklist in {sources} forbids `{}`",
@@ -54,7 +59,10 @@ pub(super) fn policy(facts: &Facts, browser: &BrowserFacts) -> Finding {
 pub(super) fn origin(facts: &Facts, browser: &BrowserFacts, chain: &[Seen]) -> Option<Finding> {
     let callers = browser.callers(&facts.name, chain);
     let asked = asked(facts, Some(browser.family));
-    let for_all_only = browser.policy.ruling(&facts.name) == Ruling::SystemOnly;
+    let scope = match browser.policy.ruling(&facts.name) {
+        Ruling::SystemOnly => Scope::System,
+        Ruling::Free | Ruling::Blocked => Scope::User,
+    };
     let missing: Vec<_> = asked
         .iter()
         .filter(|entry| !callers.contains(entry))
@@ -80,7 +88,7 @@ pub(super) fn origin(facts: &Facts, browser: &BrowserFacts, chain: &[Seen]) -> O
                     missing.join(", "),
                     callers.join(", ")
                 ))
-                .fix(install(facts, &missing, Some(browser), for_all_only)),
+                .fix(install(facts, &missing, Some(browser), scope)),
         )
     }
 }
@@ -111,12 +119,16 @@ pub(super) fn rivals(facts: &Facts, browser: &BrowserFacts) -> Finding {
             None => format!("`{}`", other.name),
         })
         .collect();
-    let is_system = rivals.iter().any(|other| other.scope == Scope::System);
+    let scope = if rivals.iter().any(|other| other.scope == Scope::System) {
+        Scope::System
+    } else {
+        Scope::User
+    };
     let paths: Vec<_> = rivals.iter().map(|other| other.path.as_path()).collect();
     finding
         .warn(format!(
             "{} too; if it is not wanted, remove its manifest",
             names.join(", ")
         ))
-        .fix(format!("{}{}", for_all(is_system), commands::remove(&paths)))
+        .fix(format!("{}{}", sudo(scope), commands::remove(&paths)))
 }

@@ -2,7 +2,7 @@
 //!
 //! The parts of a registration are judged in `manifest`, `program` and `access`; whether the host then runs in `running`.
 
-use installer::browsers::{Family, Sandboxed};
+use installer::browsers::{Family, Sandboxed, Scope};
 
 use super::super::facts::{BrowserFacts, Facts, ManifestLookup};
 use super::super::finding::Finding;
@@ -24,7 +24,7 @@ pub(super) fn registered(facts: &Facts) -> Finding {
     if facts.browsers.is_empty() {
         return finding
             .warn("no browser was found on this machine")
-            .fix(install(facts, &asked(facts, None), None, false) + " --browser <name>");
+            .fix(install(facts, &asked(facts, None), None, Scope::User) + " --browser <name>");
     }
     let has = |browser: &&BrowserFacts| {
         browser.inside.is_some() || browser.chains.iter().any(|chain| !chain.is_empty())
@@ -47,7 +47,7 @@ pub(super) fn registered(facts: &Facts) -> Finding {
     if let (Some(family), false) = (unheard, with.is_empty()) {
         let ids = asked(facts, Some(family));
         let is_here = facts.browsers.iter().any(|browser| browser.family == family);
-        let fix = install(facts, &ids, None, false);
+        let fix = install(facts, &ids, None, Scope::User);
         return finding
             .fail(format!(
                 "with {}, and with no {} browser, which {} needs",
@@ -65,7 +65,7 @@ pub(super) fn registered(facts: &Facts) -> Finding {
             .collect();
         return finding
             .fail(format!("with none of {}", here.join(", ")))
-            .fix(install(facts, &asked(facts, None), None, false));
+            .fix(install(facts, &asked(facts, None), None, Scope::User));
     }
     finding.pass(with.join(", "))
 }
@@ -135,7 +135,7 @@ fn sandboxed(facts: &Facts, browser: &BrowserFacts, sandboxed: &Sandboxed) -> Fi
         });
     }
     let folder = sandboxed.folder.display();
-    let fix = |more: &str| install(facts, &ids(facts, browser.family), Some(browser), false) + more;
+    let fix = |more: &str| install(facts, &ids(facts, browser.family), Some(browser), Scope::User) + more;
     if sandboxed.is_served_outside() {
         let detail = format!("it runs inside {by} ({folder}), whose portal starts only registered hosts");
         return finding.warn(detail).fix(fix(""));

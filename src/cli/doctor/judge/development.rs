@@ -29,7 +29,7 @@ fn one(facts: &Facts, running: &RunningBrowser) -> Finding {
         }
         Family::Chromium => {
             let ids = ids(facts, Family::Chromium);
-            let fix = install(facts, &ids, None, false);
+            let fix = install(facts, &ids, None, Scope::User);
             finding
                 .warn(format!(
                     "it was started with --user-data-dir, and reads manifests only from {folder}"
@@ -46,7 +46,7 @@ fn one(facts: &Facts, running: &RunningBrowser) -> Finding {
                 .warn(format!(
                     "the host is not registered with Firefox ({folder} makes no difference)"
                 ))
-                .fix(install(facts, &ids, None, false) + " --browser firefox")
+                .fix(install(facts, &ids, None, Scope::User) + " --browser firefox")
         }
     }
 }

@@ -8,7 +8,7 @@ use installer::manifest::{self, AcceptedManifest};
 
 use super::super::facts::{BrowserFacts, Facts, ManifestLookup};
 use super::super::finding::Finding;
-use super::{DEFAULT_NAME, commands, for_all, ids, install, quoted};
+use super::{DEFAULT_NAME, commands, ids, install, quoted, sudo};
 
 /// Not registered with this browser: no fault, unless it was intended.
 pub(super) fn absent(facts: &Facts, browser: &BrowserFacts) -> Finding {
@@ -25,7 +25,7 @@ pub(super) fn absent(facts: &Facts, browser: &BrowserFacts) -> Finding {
         )),
         None => finding.skip("not registered with this browser"),
     };
-    finding.fix(install(facts, &ids, Some(browser), false))
+    finding.fix(install(facts, &ids, Some(browser), Scope::User))
 }
 
 pub(super) fn manifest(facts: &Facts, browser: &BrowserFacts, found: &ManifestLookup<'_>) -> Finding {
@@ -42,16 +42,15 @@ pub(super) fn manifest(facts: &Facts, browser: &BrowserFacts, found: &ManifestLo
             facts,
             &ids(facts, browser.family),
             Some(browser),
-            true,
+            Scope::System,
         )),
         ManifestLookup::Bad(seen, why) => {
-            let is_system = seen.scope == Scope::System;
-            let again = install(facts, &ids(facts, browser.family), Some(browser), is_system);
+            let again = install(facts, &ids(facts, browser.family), Some(browser), seen.scope);
             // What is no text, such as a folder, `install` does not write over.
             let fix = if seen.text.is_err() {
                 let aside = seen.path.with_added_extension("aside");
-                let sudo = for_all(is_system);
-                format!("{sudo}{} && {again}", commands::move_aside(&seen.path, &aside))
+                let remove = commands::move_aside(&seen.path, &aside);
+                format!("{}{remove} && {again}", sudo(seen.scope))
             } else {
                 again
             };
@@ -59,11 +58,7 @@ pub(super) fn manifest(facts: &Facts, browser: &BrowserFacts, found: &ManifestLo
         }
         ManifestLookup::Good(seen, _) if seen.open_to_all => finding
             .warn(format!("other users can change {}", seen.path.display()))
-            .fix(format!(
-                "{}chmod o-w {}",
-                for_all(seen.scope == Scope::System),
-                quoted(&seen.path)
-            )),
+            .fix(format!("{}chmod o-w {}", sudo(seen.scope), quoted(&seen.path))),
         ManifestLookup::Good(seen, accepted) => used_manifest(finding, facts, browser, seen, accepted),
     }
 }

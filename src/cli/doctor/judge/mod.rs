@@ -14,7 +14,7 @@ mod sessions;
 
 use std::path::Path;
 
-use installer::browsers::Family;
+use installer::browsers::{Family, Scope};
 use installer::manifest::{ExtensionId, entries};
 
 use super::facts::{BrowserFacts, Facts};
@@ -72,8 +72,8 @@ fn ids(facts: &Facts, family: Family) -> Vec<String> {
 }
 
 /// `longwire install` with these ids, for this browser.
-fn install(facts: &Facts, ids: &[String], browser: Option<&BrowserFacts>, system: bool) -> String {
-    let mut line = for_all(system).to_owned() + "longwire install";
+fn install(facts: &Facts, ids: &[String], browser: Option<&BrowserFacts>, scope: Scope) -> String {
+    let mut line = sudo(scope).to_owned() + "longwire install";
     let is_app = browser.is_some_and(|browser| browser.family == Family::App);
     if ids.is_empty() {
         line.push_str(if is_app {
@@ -98,7 +98,7 @@ fn install(facts: &Facts, ids: &[String], browser: Option<&BrowserFacts>, system
     if facts.name != DEFAULT_NAME {
         line.push_str(&format!(" --name {}", facts.name));
     }
-    if system {
+    if scope == Scope::System {
         line.push_str(" --system");
     } else if browser.is_some_and(BrowserFacts::is_served_inside) {
         line.push_str(" --sandboxed");
@@ -106,9 +106,12 @@ fn install(facts: &Facts, ids: &[String], browser: Option<&BrowserFacts>, system
     line
 }
 
-/// What a command needs that changes what is there for all users.
-const fn for_all(system: bool) -> &'static str {
-    if system && cfg!(unix) { "sudo " } else { "" }
+/// The start of a command that changes what is there for this user, or for all.
+const fn sudo(scope: Scope) -> &'static str {
+    match scope {
+        Scope::System if cfg!(unix) => "sudo ",
+        Scope::System | Scope::User => "",
+    }
 }
 
 #[cfg(test)]

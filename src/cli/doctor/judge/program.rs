@@ -2,14 +2,13 @@
 //!
 //! Whether it then works as a host is judged in `running`.
 
-use installer::browsers::Scope;
 use installer::lookup::Seen;
 use installer::manifest::AcceptedManifest;
 
 use super::super::facts::{BrowserFacts, Facts, ProgramFacts};
 use super::super::finding::Finding;
 use super::super::program::ProgramKind;
-use super::{for_all, install, quoted};
+use super::{install, quoted, sudo};
 use crate::cli::startable::Unstartable;
 
 pub(super) fn program(
@@ -26,10 +25,9 @@ pub(super) fn program(
         "there is a problem with the program that {} starts",
         browser.title
     ));
-    let is_system = seen.scope == Scope::System;
     let inside = browser.is_served_inside().then_some(browser);
-    let again = || install(facts, &accepted.entries, inside, is_system);
-    let sudo = for_all(is_system);
+    let again = || install(facts, &accepted.entries, inside, seen.scope);
+    let sudo = sudo(seen.scope);
     let shown = accepted.program.display();
     let Some(program) = facts.programs.iter().find(|one| one.path == accepted.program) else {
         return finding.skip(format!("{shown} was not checked"));
@@ -65,18 +63,26 @@ pub(super) fn program(
             .warn(format!("other users can change {shown}"))
             .fix(format!("{sudo}chmod o-w {}", quoted(&program.path)));
     }
+    judge_version(finding, program, kind, &facts.version, again)
+}
+
+/// The last question about a program that can be run: is it this version?
+fn judge_version(
+    finding: Finding,
+    program: &ProgramFacts,
+    kind: &ProgramKind,
+    ours: &str,
+    again: impl FnOnce() -> String,
+) -> Finding {
+    let shown = program.path.display();
     match (&program.version, kind) {
-        (Some(version), _) if *version != facts.version => finding
-            .warn(other_version(program, version, &facts.version))
+        (Some(version), _) if version != ours => finding
+            .warn(format!("{shown} is version {version}; this is {ours}"))
             .fix(again()),
         (Some(version), _) => finding.pass(format!("{shown} (version {version})")),
         (None, ProgramKind::Script { .. }) => finding.pass(format!("{shown}, {}", kind.describe())),
         (None, _) => finding.pass(shown.to_string()),
     }
-}
-
-fn other_version(program: &ProgramFacts, version: &str, ours: &str) -> String {
-    format!("{} is version {version}; this is {ours}", program.path.display())
 }
 
 fn release(program: &ProgramFacts) -> String {

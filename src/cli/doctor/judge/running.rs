@@ -5,12 +5,14 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use installer::browsers::Scope;
+
 use super::super::facts::{
     BrokerFacts, Facts, FolderFacts, LaunchFacts, Launched, PathFacts, ReceiptFacts, SettingsFacts,
     Unwritable,
 };
 use super::super::finding::Finding;
-use super::{commands, for_all, quoted};
+use super::{commands, quoted, sudo};
 
 /// The mode of a folder that only its owner may enter.
 const FOLDER_MODE: u32 = 0o700;
@@ -157,7 +159,11 @@ fn closed(finding: Finding, place: &PathFacts, wanted: u32) -> Finding {
     if !place.own {
         return finding
             .fail(format!("{shown} belongs to another user"))
-            .fix(format!("{}{}", for_all(true), commands::remove_all(&place.path)));
+            .fix(format!(
+                "{}{}",
+                sudo(Scope::System),
+                commands::remove_all(&place.path)
+            ));
     }
     if wanted == FOLDER_MODE && !place.folder {
         let aside = place.path.with_added_extension("aside");
@@ -185,7 +191,7 @@ pub(super) fn receipt(receipt: &ReceiptFacts) -> Finding {
             let aside = receipt.path.with_added_extension("aside");
             finding.fail(problem.clone()).fix(format!(
                 "{}{}",
-                for_all(receipt.for_all),
+                sudo(receipt.scope),
                 commands::move_aside(&receipt.path, &aside)
             ))
         }

@@ -121,7 +121,7 @@ pub(super) fn well() -> Facts {
         receipt: ReceiptFacts {
             path: "/installed.json".into(),
             problem: None,
-            for_all: false,
+            scope: Scope::User,
         },
         settings: SettingsFacts {
             path: "/settings.toml".into(),
