@@ -35,13 +35,20 @@ pub fn to_stderr() {
     let _ = tracing_subscriber::registry().with(layer).try_init();
 }
 
-/// Logs to daily files in `folder`, and to stderr if `stderr` says so or the folder cannot be written.
+/// Where the broker's log goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogOutput {
+    Folder,
+    FolderAndStderr,
+}
+
+/// Logs to daily files in `folder`, and to stderr if `output` says so or the folder cannot be written.
 /// Without `LONGWIRE_LOG`, or with one that cannot be read, it logs `info` and above.
-pub fn to_folder(folder: &Path, stderr: bool) {
+pub fn to_folder(folder: &Path, output: LogOutput) {
     let (wanted, unread) = wanted();
     let file = open(folder);
     let problem = file.as_ref().err().map(ToString::to_string);
-    let show = stderr || file.is_err();
+    let show = output == LogOutput::FolderAndStderr || file.is_err();
     let to_file = file.ok().map(|file| {
         fmt::layer()
             .with_writer(file)

@@ -28,7 +28,7 @@ use crate::clock;
 use crate::core::hub::{Hub, HubConfig};
 use crate::hardening;
 use crate::local::{Endpoint, LocalError};
-use crate::log;
+use crate::log::{self, LogOutput};
 use crate::paths::{Paths, PathsError};
 use crate::settings::{self, SettingsError};
 use crate::transport::DialError;
@@ -58,14 +58,14 @@ pub enum BrokerError {
 /// must not wait for many of them.
 const TASKS_BEFORE_IO: u32 = 4;
 
-/// Runs the broker to its end. `ready` is called once it accepts connections. With `stderr` the log goes there too.
+/// Runs the broker to its end. `ready` is called once it accepts connections.
 ///
 /// # Errors
 /// `Claim(Taken)` when this user has a broker already; otherwise what the system refused.
-pub fn run(stderr: bool, ready: impl FnOnce()) -> Result<(), BrokerError> {
+pub fn run(output: LogOutput, ready: impl FnOnce()) -> Result<(), BrokerError> {
     let paths = Paths::from_env()?;
     instance::settle_in();
-    log::to_folder(paths.logs(), stderr);
+    log::to_folder(paths.logs(), output);
     log::panics();
     hardening::apply();
     let endpoint = Endpoint::of(&paths)?;

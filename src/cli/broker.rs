@@ -3,6 +3,7 @@
 //! It only starts it; `broker` does the work.
 
 use crate::broker::{self, BrokerError, ClaimError};
+use crate::log::LogOutput;
 
 use super::args::BrokerArgs;
 use super::error::{Exit, Failure};
@@ -12,7 +13,7 @@ pub(super) fn run(broker: &BrokerArgs) -> Result<Exit, Failure> {
     if broker.detached {
         return Ok(detached());
     }
-    match broker::run(true, || {}) {
+    match broker::run(LogOutput::FolderAndStderr, || {}) {
         Ok(()) => Ok(Exit::Done),
         Err(error) => {
             let taken = matches!(error, BrokerError::Claim(ClaimError::Taken(_)));
@@ -29,7 +30,7 @@ pub(super) fn run(broker: &BrokerArgs) -> Result<Exit, Failure> {
 /// Runs the broker that a host has started, and reports to it.
 fn detached() -> Exit {
     broker::detach();
-    match broker::run(false, || broker::report(broker::READY)) {
+    match broker::run(LogOutput::Folder, || broker::report(broker::READY)) {
         Ok(()) => Exit::Done,
         Err(BrokerError::Claim(ClaimError::Taken(_))) => {
             broker::report("taken");

@@ -95,7 +95,12 @@ fn line(mut frame: Value, tail: &TailArgs) -> String {
         }
         return harmless_json(&frame.to_string());
     }
-    picture(&frame, tail.payloads)
+    let payloads = if tail.payloads {
+        Payloads::Content
+    } else {
+        Payloads::Size
+    };
+    picture(&frame, payloads)
 }
 
 /// Replaces payloads by their size.
@@ -115,8 +120,15 @@ fn hide(frame: &mut Value) {
     fields.extend(hidden);
 }
 
+/// What is shown of a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Payloads {
+    Size,
+    Content,
+}
+
 /// One record as a line for people.
-fn picture(frame: &Value, payloads: bool) -> String {
+fn picture(frame: &Value, payloads: Payloads) -> String {
     let millis = frame["time"].as_u64().unwrap_or_else(|| ClockReading::now().wall);
     let kind = frame["type"].as_str().unwrap_or("?");
     let seq = frame["seq"]
@@ -148,7 +160,7 @@ fn picture(frame: &Value, payloads: bool) -> String {
     }
     for key in PAYLOADS {
         match frame.get(key) {
-            Some(value) if payloads => {
+            Some(value) if payloads == Payloads::Content => {
                 let content = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 text.push_str(&format!(" {key} {}", harmless(&content)));
             }
@@ -199,9 +211,9 @@ mod tests {
     fn what_messages_say_is_hidden_unless_asked_for() {
         let frame =
             json!({"type": "message", "session": "s", "seq": 7, "text": "sécret", "time": 86_399_999});
-        let shown = |payloads: bool| picture(&frame, payloads)[12..].to_owned();
-        assert_eq!(shown(false), "      7 message  text of 7 bytes");
-        assert_eq!(shown(true), "      7 message  text sécret");
+        let shown = |payloads| picture(&frame, payloads)[12..].to_owned();
+        assert_eq!(shown(Payloads::Size), "      7 message  text of 7 bytes");
+        assert_eq!(shown(Payloads::Content), "      7 message  text sécret");
         let mut hidden = frame.clone();
         hide(&mut hidden);
         assert_eq!(hidden["text"], json!({"bytes": 7}));
@@ -221,10 +233,10 @@ mod tests {
     #[test]
     fn losses_and_ends_are_reported() {
         let gap = json!({"type": "gap", "seq": 9, "from": 5, "to": 9, "count": 5, "reason": "overflow"});
-        assert!(picture(&gap, false).ends_with("gap      lost 5 (5..9) reason overflow"));
+        assert!(picture(&gap, Payloads::Size).ends_with("gap      lost 5 (5..9) reason overflow"));
         let error = json!({"code": "refused", "message": "nobody\u{1b} listens"});
         let state = json!({"type": "state", "seq": 1, "state": "waiting", "retryIn": 200, "error": error});
-        let shown = picture(&state, false);
+        let shown = picture(&state, Payloads::Size);
         assert!(
             shown.ends_with("state    waiting retryIn 200 error refused: nobody\\u{1b} listens"),
             "{shown}"

@@ -105,7 +105,13 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     for row in rows {
         let cells = row.iter().zip(&widths).enumerate();
         let cells: Vec<String> = cells
-            .map(|(column, (cell, widest))| pad(cell, *widest, column == 0))
+            .map(|(column, (cell, widest))| {
+                pad(
+                    cell,
+                    *widest,
+                    if column == 0 { Align::Left } else { Align::Right },
+                )
+            })
             .collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
@@ -113,13 +119,19 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// The text with blanks up to this width, behind it if it is `left`-aligned.
-pub(crate) fn pad(text: &str, columns: usize, left: bool) -> String {
+/// On which side of its column a text stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+/// The text with blanks up to this width.
+pub(crate) fn pad(text: &str, columns: usize, align: Align) -> String {
     let room = " ".repeat(columns.saturating_sub(width(text)));
-    if left {
-        text.to_owned() + &room
-    } else {
-        room + text
+    match align {
+        Align::Left => text.to_owned() + &room,
+        Align::Right => room + text,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::paths::Paths;
 
 use super::chromium::Chromium;
 use super::scenario::millis;
-use super::server::DemoServer;
+use super::server::{DemoServer, JobStart};
 use super::{PANEL_INTERVAL, PANELS, Report, Sleep, Tally};
 
 /// Panel and mark of every message the extension has stored.
@@ -28,7 +28,7 @@ const WAKE: &str = "chrome.runtime.sendMessage({type: 'state'}).then(() => true)
 pub(super) async fn run(bar: &ProgressBar) -> Result<Report, Failure> {
     let home =
         TempHome::new().map_err(|error| Failure::because("cannot create a temporary folder", &error))?;
-    let mut server = DemoServer::start(PANELS, PANEL_INTERVAL, true)
+    let mut server = DemoServer::start(PANELS, PANEL_INTERVAL, JobStart::AtOnce)
         .await
         .map_err(|error| Failure::because("cannot listen on 127.0.0.1", &error))?;
     bar.set_message("Chromium starts");

@@ -15,7 +15,7 @@ use crate::cli::host_process::HostProcess;
 use crate::cli::temp_home::TempHome;
 use crate::paths::Paths;
 
-use super::server::DemoServer;
+use super::server::{DemoServer, JobStart};
 use super::{PANEL_INTERVAL, PANELS, Report, Sleep, Tally};
 
 /// The example extension's origin; any would do.
@@ -34,7 +34,7 @@ pub(super) async fn run(bar: &ProgressBar) -> Result<Report, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::because("cannot find the path of this program", &error))?;
     let paths = Paths::within(temp_home.path().to_path_buf());
-    let server = DemoServer::start(PANELS, PANEL_INTERVAL, false)
+    let server = DemoServer::start(PANELS, PANEL_INTERVAL, JobStart::OnMessage)
         .await
         .map_err(|error| Failure::because("cannot listen on 127.0.0.1", &error))?;
     let mut worker = Worker {

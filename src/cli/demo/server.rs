@@ -22,6 +22,14 @@ pub(super) struct DemoServer {
     task: JoinHandle<()>,
 }
 
+/// When the job begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum JobStart {
+    AtOnce,
+    /// When a client sends a `start` message.
+    OnMessage,
+}
+
 /// The job, which outlives connections.
 struct BatchJob {
     panels: u32,
@@ -32,11 +40,11 @@ struct BatchJob {
 }
 
 impl DemoServer {
-    /// Listens on a port of its own; unless `started`, the job waits for a `start` message.
+    /// Listens on a port of its own.
     ///
     /// # Errors
     /// When loopback cannot be listened on.
-    pub(super) async fn start(panels: u32, interval: Duration, started: bool) -> io::Result<Self> {
+    pub(super) async fn start(panels: u32, interval: Duration, start: JobStart) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("ws://{}/panels", listener.local_addr()?);
         let (limit, limits) = watch::channel(0);
@@ -44,7 +52,7 @@ impl DemoServer {
         let job = BatchJob {
             panels,
             interval,
-            started,
+            started: start == JobStart::AtOnce,
             limit: limits,
             sent: sent_sender,
         };

@@ -3,7 +3,7 @@
 //! The contents of cells are its caller's.
 
 use super::super::render::Terminal;
-use super::super::text::{cut, pad, width};
+use super::super::text::{Align, cut, pad, width};
 
 /// One column of the table.
 pub(super) struct Column {
@@ -12,13 +12,6 @@ pub(super) struct Column {
     rank: u8,
     align: Align,
     cells: Vec<String>,
-}
-
-/// On which side of their column the cells stand.
-#[derive(Clone, Copy)]
-pub(super) enum Align {
-    Left,
-    Right,
 }
 
 impl Column {
@@ -118,7 +111,7 @@ impl Lines {
         let mut line = String::new();
         for (column, &width) in self.columns.iter().zip(&self.widths) {
             let cell = cell(column);
-            let padded = pad(&cell, width, matches!(column.align, Align::Left));
+            let padded = pad(&cell, width, column.align);
             match shade(&cell).filter(|_| self.colour && column.head == "state") {
                 Some(shade) => line.push_str(&format!("\x1b[{shade}m{padded}\x1b[0m")),
                 None => line.push_str(&padded),

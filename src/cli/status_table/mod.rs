@@ -13,9 +13,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::render::Terminal;
-use super::text::{cut, fold, harmless};
+use super::text::{Align, cut, fold, harmless};
 use super::units::{bytes, count, micros, short_span, span};
-use layout::{Align, Column, Lines};
+use layout::{Column, Lines};
 
 /// Extensions whose memory is shown on a terminal: those that hold most.
 const MAX_EXTENSIONS: usize = 5;
@@ -30,7 +30,8 @@ pub(super) type PreviousStatus<'a> = Option<(&'a Value, Duration)>;
 pub(super) fn picture(report: &Value, before: PreviousStatus<'_>, terminal: Option<Terminal>) -> String {
     let sessions = report["sessions"].as_array().map_or(&[][..], Vec::as_slice);
     let mut picture = head(report, sessions.len());
-    picture.push_str(&memory(&report["memory"], terminal.is_some()));
+    let max_extensions = terminal.map_or(usize::MAX, |_| MAX_EXTENSIONS);
+    picture.push_str(&memory(&report["memory"], max_extensions));
     if let Some((earlier, span)) = before {
         picture.push_str(&total_rates(report, earlier, span));
     }
@@ -62,7 +63,7 @@ fn head(report: &Value, sessions: usize) -> String {
 }
 
 /// What is held in memory of what may be: all together, and the extensions that hold most.
-fn memory(memory: &Value, is_short: bool) -> String {
+fn memory(memory: &Value, max_extensions: usize) -> String {
     let Some(limit) = memory["limit"].as_u64() else {
         return String::new();
     };
@@ -71,12 +72,8 @@ fn memory(memory: &Value, is_short: bool) -> String {
     let extensions = memory["extensions"].as_array();
     let mut extensions: Vec<&Value> = extensions.into_iter().flatten().collect();
     extensions.sort_by_key(|extension| std::cmp::Reverse(held(extension)));
-    let shown = if is_short {
-        MAX_EXTENSIONS
-    } else {
-        extensions.len()
-    };
-    for extension in extensions.iter().take(shown) {
+    let shown = extensions.len().min(max_extensions);
+    for extension in extensions.iter().take(max_extensions) {
         let _ = writeln!(
             text,
             "  {} of {}: {}",
@@ -121,6 +118,10 @@ fn table(
     let mut picture = lines.head() + "\n";
     let mut used = 1;
     let mut last_owner = None;
+    let overflow = match max_rows {
+        Some(_) => Overflow::Cut,
+        None => Overflow::Fold,
+    };
     for (row, session) in sessions.iter().enumerate() {
         let mut block = Vec::new();
         if let Some(terminal) = terminal {
@@ -132,7 +133,7 @@ fn table(
         }
         block.push(lines.row(row));
         if let Some(terminal) = terminal {
-            block.extend(reason_lines(session, terminal.columns, max_rows.is_some()));
+            block.extend(reason_lines(session, terminal.columns, overflow));
         }
         used += block.len();
         if row > 0 && max_rows.is_some_and(|max_rows| used > max_rows) {
@@ -174,21 +175,29 @@ fn next_attempt(session: &Value) -> Option<String> {
     })
 }
 
-/// The lines below a session that is not open. Where lines are few it is one.
-fn reason_lines(session: &Value, columns: usize, is_short: bool) -> Vec<String> {
+/// What becomes of a text that is wider than the terminal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Overflow {
+    /// Its end is left out: it stays one line.
+    Cut,
+    /// It goes on in further lines.
+    Fold,
+}
+
+/// The lines below a session that is not open. Of a text that is cut the next attempt comes first.
+fn reason_lines(session: &Value, columns: usize, overflow: Overflow) -> Vec<String> {
     let next = next_attempt(session).map(|when| format!("next attempt {when}"));
     let Some(text) = (match (reason(session), next) {
-        (Some(reason), Some(next)) if is_short => Some(format!("{next}; {reason}")),
+        (Some(reason), Some(next)) if overflow == Overflow::Cut => Some(format!("{next}; {reason}")),
         (Some(reason), Some(next)) => Some(format!("{reason}; {next}")),
         (reason, next) => reason.or(next),
     }) else {
         return Vec::new();
     };
     let text = format!("  {text}");
-    if is_short {
-        vec![cut(&text, columns)]
-    } else {
-        fold(&text, 4, columns).lines().map(str::to_owned).collect()
+    match overflow {
+        Overflow::Cut => vec![cut(&text, columns)],
+        Overflow::Fold => fold(&text, 4, columns).lines().map(str::to_owned).collect(),
     }
 }
 
