@@ -66,6 +66,14 @@ enum Slot {
     Refused(Option<JournalError>),
 }
 
+/// Whether what a journal holds is all that others have seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Freshness {
+    Current,
+    /// The last broker could not write any more: others have seen newer.
+    Stale,
+}
+
 /// A journal found at the start.
 #[derive(Debug)]
 pub struct Recovered {
@@ -135,7 +143,7 @@ impl Journals {
                 let _ = fs::remove_dir_all(&path);
                 None
             } else if is_name(name) && path.is_dir() {
-                journals.recover(JournalId(name.into()), path, false)
+                journals.recover(JournalId(name.into()), path, Freshness::Current)
             } else {
                 None
             };
@@ -164,10 +172,10 @@ impl Journals {
         if renamed.exists() || fs::rename(path, &renamed).is_err() {
             return None;
         }
-        self.recover(id, renamed, true)
+        self.recover(id, renamed, Freshness::Stale)
     }
 
-    fn recover(&mut self, id: JournalId, path: PathBuf, is_stale: bool) -> Option<Recovered> {
+    fn recover(&mut self, id: JournalId, path: PathBuf, freshness: Freshness) -> Option<Recovered> {
         if self.usage.journals_of(&id) >= self.quota.journals {
             let limit = self.quota.journals;
             self.journals
@@ -176,7 +184,7 @@ impl Journals {
         }
         match Folder::recover(path) {
             Ok((mut folder, records, mut damage)) => {
-                if is_stale {
+                if freshness == Freshness::Stale {
                     folder.distrust();
                     damage = Some(Damage::Corrupt);
                 }
@@ -320,16 +328,16 @@ impl Journals {
         self.open_files = self.open_files + usize::from(folder.is_open()) - usize::from(open);
         self.usage.resize(id, bytes, now);
         if let Err(error) = &done {
-            self.give_up(id, matches!(error, JournalError::Io { .. }));
+            self.give_up(id, error);
         }
         done
     }
 
     /// The session is memory only from here on; a journal that stops in the middle must not be recovered as it is.
     /// What the system could not write is not lost for that: it is set aside.
-    fn give_up(&mut self, id: &JournalId, set_aside: bool) {
+    fn give_up(&mut self, id: &JournalId, error: &JournalError) {
         let done = match self.take(id) {
-            Some(folder) if set_aside => folder.set_aside(STALE),
+            Some(folder) if matches!(error, JournalError::Io { .. }) => folder.set_aside(STALE),
             Some(folder) => folder.remove(),
             None => Ok(()),
         };
