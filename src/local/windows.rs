@@ -164,7 +164,7 @@ impl Listener {
     /// `Taken` when the pipe exists already.
     pub async fn bind(endpoint: &Endpoint) -> Result<Self, LocalError> {
         let user = user_of(None).map_err(|source| io_error("ask who may use", endpoint, source))?;
-        match instance(endpoint, &user, true) {
+        match instance(endpoint, &user, PipeInstance::First) {
             Ok(first) => Ok(Self {
                 endpoint: endpoint.clone(),
                 user,
@@ -185,12 +185,12 @@ impl Listener {
         let mut next = self.next.lock().await;
         let pipe = match next.take() {
             Some(pipe) => pipe,
-            None => instance(&self.endpoint, &self.user, false)?,
+            None => instance(&self.endpoint, &self.user, PipeInstance::Further)?,
         };
         let pipe = next.insert(pipe);
         pipe.connect().await?;
         // The next instance is made before this one is handed out, so that a caller always finds one.
-        let fresh = instance(&self.endpoint, &self.user, false)?;
+        let fresh = instance(&self.endpoint, &self.user, PipeInstance::Further)?;
         next.replace(fresh)
             .map(Stream::Server)
             .ok_or_else(|| io::Error::other("no pipe instance"))
@@ -205,9 +205,17 @@ impl Listener {
     pub fn withdraw(&self) {}
 }
 
+/// Which instance of the pipe is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PipeInstance {
+    /// Refused if the pipe exists already.
+    First,
+    Further,
+}
+
 /// One instance of the pipe, open to `user` only.
 #[expect(unsafe_code, reason = "a security descriptor is passed by pointer")]
-fn instance(endpoint: &Endpoint, user: &str, first: bool) -> io::Result<NamedPipeServer> {
+fn instance(endpoint: &Endpoint, user: &str, which: PipeInstance) -> io::Result<NamedPipeServer> {
     let text: Vec<u16> = format!("D:P(A;;GA;;;{user})").encode_utf16().chain([0]).collect();
     let mut descriptor: PSECURITY_DESCRIPTOR = ptr::null_mut();
     // SAFETY: `text` ends in zero; the descriptor is allocated by the system and freed below.
@@ -230,7 +238,7 @@ fn instance(endpoint: &Endpoint, user: &str, first: bool) -> io::Result<NamedPip
     // SAFETY: `attributes` and the descriptor in it are valid until this call returns.
     let pipe = unsafe {
         ServerOptions::new()
-            .first_pipe_instance(first)
+            .first_pipe_instance(which == PipeInstance::First)
             .reject_remote_clients(true)
             .pipe_mode(PipeMode::Byte)
             .create_with_security_attributes_raw(

@@ -147,8 +147,14 @@ impl SharedJar {
         self.lock().on_socket
     }
 
-    pub(crate) fn set_on_socket(&self, on_socket: bool) {
-        self.lock().on_socket = on_socket;
+    /// A dial by Engine.IO is on its WebSocket.
+    pub(crate) fn remember_socket(&self) {
+        self.lock().on_socket = true;
+    }
+
+    /// A dial by Engine.IO has failed.
+    pub(crate) fn forget_socket(&self) {
+        self.lock().on_socket = false;
     }
 
     /// Takes the cookies of an answer to a request.

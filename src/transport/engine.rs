@@ -119,8 +119,8 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> EngineDial<W> {
             tokio::select! {
                 command = commands.next() => match command {
                     Some(DialCommand::Transmit(packet)) => self.engine.transmit(packet),
-                    Some(DialCommand::Pause) => self.pause(true),
-                    Some(DialCommand::Resume) => self.pause(false),
+                    Some(DialCommand::Pause) => self.pause(),
+                    Some(DialCommand::Resume) => self.resume(),
                     Some(DialCommand::Ping(_) | DialCommand::Fetch(_)) => {}
                     Some(close @ DialCommand::Close { .. }) => {
                         if !self.engine.is_on_socket() {
@@ -179,7 +179,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> EngineDial<W> {
             Action::OpenSocket(url) => self.open_socket(url),
             Action::Send(packet) => {
                 if self.engine.is_on_socket() {
-                    self.jar.set_on_socket(true);
+                    self.jar.remember_socket();
                 }
                 self.command(DialCommand::Transmit(packet));
             }
@@ -197,7 +197,7 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> EngineDial<W> {
             Action::End(end) => {
                 tracing::debug!(error = ?end.error, "an Engine.IO session is over");
                 if !self.was_opened {
-                    self.jar.set_on_socket(false);
+                    self.jar.forget_socket();
                 }
                 self.events.send(LinkEvent::Ended(end)).await;
                 return false;
@@ -303,18 +303,16 @@ impl<W: From<(DialId, LinkEvent)> + Send + 'static> EngineDial<W> {
         }
     }
 
-    fn pause(&mut self, paused: bool) {
-        self.paused = paused;
-        if paused {
-            self.engine.pause();
-        } else {
-            self.engine.resume();
-        }
-        self.command(if paused {
-            DialCommand::Pause
-        } else {
-            DialCommand::Resume
-        });
+    fn pause(&mut self) {
+        self.paused = true;
+        self.engine.pause();
+        self.command(DialCommand::Pause);
+    }
+
+    fn resume(&mut self) {
+        self.paused = false;
+        self.engine.resume();
+        self.command(DialCommand::Resume);
     }
 
     fn handle_socket_event(&mut self, event: Option<LinkEvent>) {

@@ -116,9 +116,22 @@ impl Header {
     }
 }
 
+/// Which part of its message a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fragment {
+    /// The last one, or the only one.
+    Final,
+    /// Others follow.
+    More,
+}
+
 /// Appends the header of a client's frame, masked with `mask`.
-pub(crate) fn write_header(out: &mut Vec<u8>, opcode: Opcode, fin: bool, len: usize, mask: [u8; 4]) {
-    out.push(opcode as u8 | if fin { 0x80 } else { 0 });
+pub(crate) fn write_header(out: &mut Vec<u8>, opcode: Opcode, fragment: Fragment, len: usize, mask: [u8; 4]) {
+    let fin = match fragment {
+        Fragment::Final => 0x80,
+        Fragment::More => 0,
+    };
+    out.push(opcode as u8 | fin);
     if len < 126 {
         out.push(0x80 | len as u8);
     } else if let Ok(len) = u16::try_from(len) {
@@ -216,7 +229,7 @@ mod tests {
     fn lengths_take_the_shortest_form_and_read_back() {
         for (len, size) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
             let mut out = Vec::new();
-            write_header(&mut out, Opcode::Binary, true, len, [0; 4]);
+            write_header(&mut out, Opcode::Binary, Fragment::Final, len, [0; 4]);
             assert_eq!(out.len(), size + 4);
             out[1] &= 0x7f;
             let header = Header::parse(&out).unwrap().unwrap();

@@ -113,6 +113,14 @@ async fn open<W: From<(DialId, LinkEvent)> + Send + 'static>(
     link.events.send(opened).await.then_some(link)
 }
 
+/// Whether messages are among the events that may be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MessageFlow {
+    Deliver,
+    /// They wait: the core takes none, or has no room.
+    Hold,
+}
+
 /// An open link.
 struct Link<S, W> {
     socket: S,
@@ -340,13 +348,13 @@ where
     }
 
     /// The next event to send.
-    fn next_event(&mut self, hold: bool) -> Option<LinkEvent> {
+    fn next_event(&mut self, messages: MessageFlow) -> Option<LinkEvent> {
         // `Written` first: a reply must not arrive before its request is known to be written.
         if self.writer.written() > self.reported {
             self.reported = self.writer.written();
             return Some(LinkEvent::Written(self.reported));
         }
-        if !hold && !self.inbox.messages.is_empty() {
+        if messages == MessageFlow::Deliver && !self.inbox.messages.is_empty() {
             self.alive = false;
             self.inbox.bytes = 0;
             let messages = std::mem::take(&mut self.inbox.messages);
@@ -360,9 +368,9 @@ where
         std::mem::take(&mut self.alive).then_some(LinkEvent::Alive)
     }
 
-    fn has_event(&self, hold: bool) -> bool {
+    fn has_event(&self, messages: MessageFlow) -> bool {
         self.writer.written() > self.reported
-            || (!hold && !self.inbox.messages.is_empty())
+            || (messages == MessageFlow::Deliver && !self.inbox.messages.is_empty())
             || self.pings.has_answered()
             || self.alive
     }
@@ -371,8 +379,12 @@ where
     fn poll_send_events(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
             let full = !self.inbox.messages.is_empty() && self.events.credit.poll_free(cx).is_pending();
-            let hold = self.paused || full;
-            if !self.has_event(hold) {
+            let messages = if self.paused || full {
+                MessageFlow::Hold
+            } else {
+                MessageFlow::Deliver
+            };
+            if !self.has_event(messages) {
                 break;
             }
             let permit = match &mut self.waiting {
@@ -393,7 +405,7 @@ where
             let Ok(permit) = permit else {
                 return Poll::Ready(false);
             };
-            if let Some(event) = self.next_event(hold) {
+            if let Some(event) = self.next_event(messages) {
                 permit.send(W::from((self.events.dial, event)));
             }
         }

@@ -41,6 +41,9 @@ pub(super) enum Way {
     Socks5 { credentials: Option<(String, String)> },
 }
 
+/// The SOCKS5 reply about a server that does not listen.
+const CONNECTION_REFUSED: u8 = 5;
+
 impl Way {
     /// CONNECT, with these as Basic credentials.
     pub(super) fn http(credentials: Option<&(String, String)>) -> Self {
@@ -234,22 +237,22 @@ impl Proxy {
         }
     }
 
-    /// The meaning of a SOCKS5 reply, and which side it is about.
+    /// The meaning of a SOCKS5 reply (RFC 1928, section 6), and which side it is about.
     fn reply(&self, reply: u8, place: &Place) -> Result<(), DialError> {
-        let behind = |refused, why| DialError::BehindProxy {
+        let behind = |why| DialError::BehindProxy {
             proxy: self.place.clone(),
             place: place.clone(),
-            refused,
+            refused: reply == CONNECTION_REFUSED,
             why,
         };
         Err(match reply {
             0 => return Ok(()),
             1 => self.fail("it reports a general failure"),
             2 => self.fail("its rules do not allow this server"),
-            3 => behind(false, "network unreachable"),
-            4 => behind(false, "host unreachable"),
-            5 => behind(true, "connection refused"),
-            6 => behind(false, "time to live expired"),
+            3 => behind("network unreachable"),
+            4 => behind("host unreachable"),
+            CONNECTION_REFUSED => behind("connection refused"),
+            6 => behind("time to live expired"),
             7 => self.fail("it cannot open connections"),
             8 => self.fail("it does not support this type of address"),
             other => self.fail(format!("it reports failure {other}")),

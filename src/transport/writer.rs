@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 
-use super::frame::{Opcode, close_payload, fresh_mask, write_header, write_masked};
+use super::frame::{Fragment, Opcode, close_payload, fresh_mask, write_header, write_masked};
 use super::inbox::MAX_PENDING_PINGS;
 use crate::wire::payload::Payload;
 
@@ -211,7 +211,7 @@ impl Writer {
     fn whole(&mut self, opcode: Opcode, payload: &[u8]) -> io::Result<()> {
         let mask = fresh_mask()?;
         self.out.reserve(payload.len() + 14);
-        write_header(&mut self.out, opcode, true, payload.len(), mask);
+        write_header(&mut self.out, opcode, Fragment::Final, payload.len(), mask);
         write_masked(&mut self.out, payload, mask, 0);
         Ok(())
     }
@@ -236,7 +236,12 @@ impl Long {
                     Opcode::Continuation
                 };
                 out.reserve(MAX_BATCH_BYTES + 14);
-                write_header(out, opcode, end == len, end - self.at, mask);
+                let fragment = if end == len {
+                    Fragment::Final
+                } else {
+                    Fragment::More
+                };
+                write_header(out, opcode, fragment, end - self.at, mask);
                 (self.at, end, mask)
             }
         };

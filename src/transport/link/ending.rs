@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Link;
+use super::{Link, MessageFlow};
 use crate::core::io::{DialId, LinkEnd, LinkEvent};
 use crate::transport::frame::Violation;
 use crate::wire::code::Code;
@@ -77,8 +77,8 @@ where
             ..end
         };
         tracing::debug!(dial = self.events.dial.0, code = ?end.code, error = ?end.error, "the link is over");
-        while self.has_event(false) {
-            if let Some(event) = self.next_event(false)
+        while self.has_event(MessageFlow::Deliver) {
+            if let Some(event) = self.next_event(MessageFlow::Deliver)
                 && !self.events.send(event).await
             {
                 return;
