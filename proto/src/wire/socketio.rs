@@ -179,8 +179,9 @@ impl SocketIoOptions {
                 "`transportOptions` are those of `polling` and `websocket`, not of `{name}`"
             ));
         }
-        socketio.polling = TransportOptions::of(&fields, each.get("polling").map(AsRef::as_ref), true)?;
-        socketio.websocket = TransportOptions::of(&fields, each.get("websocket").map(AsRef::as_ref), false)?;
+        let own = |name: &str| each.get(name).map(AsRef::as_ref);
+        socketio.polling = TransportOptions::of(&fields, own("polling"), Timestamps::ByDefault)?;
+        socketio.websocket = TransportOptions::of(&fields, own("websocket"), Timestamps::OnRequest)?;
         Ok(socketio)
     }
 
@@ -194,9 +195,21 @@ impl SocketIoOptions {
     }
 }
 
+/// Whether URLs have a timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timestamps {
+    /// Unless the options say otherwise.
+    ByDefault,
+    /// Only if the options say so.
+    OnRequest,
+}
+
 impl TransportOptions {
-    /// `stamped`: URLs have a timestamp unless the options say otherwise.
-    fn of(all: &BTreeMap<String, &RawValue>, own: Option<&RawValue>, stamped: bool) -> Result<Self, String> {
+    fn of(
+        all: &BTreeMap<String, &RawValue>,
+        own: Option<&RawValue>,
+        timestamps: Timestamps,
+    ) -> Result<Self, String> {
         let own: BTreeMap<String, &RawValue> = own.map_or(Ok(BTreeMap::new()), |own| {
             serde_json::from_str(own.get())
                 .map_err(|error| format!("`transportOptions`: {}", json_error_text(&error)))
@@ -217,7 +230,7 @@ impl TransportOptions {
         }
         let mut fields = all.clone();
         fields.extend(own);
-        let is_stamped = read(&fields, "timestampRequests")?.unwrap_or(stamped);
+        let is_stamped = read(&fields, "timestampRequests")?.unwrap_or(timestamps == Timestamps::ByDefault);
         let param = read(&fields, "timestampParam")?.unwrap_or_else(|| TIMESTAMP.to_owned());
         Ok(Self {
             headers: text_map(&fields, "extraHeaders")?.unwrap_or_default(),

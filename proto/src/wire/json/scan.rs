@@ -97,7 +97,7 @@ fn scan_value(text: &[u8], sink: &mut impl Sink) -> Result<(), SyntaxError> {
                 scanner.blanks();
                 let end = if byte == b'[' { b']' } else { b'}' };
                 if scanner.peek()? != end {
-                    inside.push(byte == b'{');
+                    inside.push(kind);
                     if byte == b'{' {
                         scanner.key(sink)?;
                     }
@@ -112,33 +112,18 @@ fn scan_value(text: &[u8], sink: &mut impl Sink) -> Result<(), SyntaxError> {
                 sink.scalar(kind, start, scanner.at);
             }
         }
-        // A value has ended: what follows belongs to what it stands in.
-        loop {
-            scanner.blanks();
-            let Some(in_object) = inside.last() else {
-                return match text.get(scanner.at) {
-                    None => Ok(()),
-                    Some(_) => Err(SyntaxError::Unexpected(scanner.at)),
-                };
-            };
-            match scanner.peek()? {
-                b',' => {
-                    scanner.at += 1;
-                    if in_object {
-                        scanner.blanks();
-                        scanner.key(sink)?;
-                    }
-                    break;
-                }
-                b']' if !in_object => {}
-                b'}' if in_object => {}
-                _ => return Err(SyntaxError::Unexpected(scanner.at)),
-            }
-            scanner.at += 1;
-            inside.pop();
-            sink.close(scanner.at);
+        match scanner.after_value(&mut inside, sink)? {
+            Next::Value => {}
+            Next::End => return Ok(()),
         }
     }
+}
+
+/// What follows a value.
+enum Next {
+    Value,
+    /// The end of the text.
+    End,
 }
 
 /// Of each array and object that is open, whether it is an object: one bit each.
@@ -149,12 +134,12 @@ struct Nesting {
 }
 
 impl Nesting {
-    fn push(&mut self, is_object: bool) {
+    fn push(&mut self, kind: ValueKind) {
         let (word, bit) = (self.depth / 64, self.depth % 64);
         if word == self.bits.len() {
             self.bits.push(0);
         }
-        self.bits[word] = (self.bits[word] & !(1 << bit)) | (u64::from(is_object) << bit);
+        self.bits[word] = (self.bits[word] & !(1 << bit)) | (u64::from(kind == ValueKind::Object) << bit);
         self.depth += 1;
     }
 
@@ -181,6 +166,35 @@ impl Scanner<'_> {
     fn blanks(&mut self) {
         while matches!(self.text.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
+        }
+    }
+
+    /// A value has ended: what follows belongs to what it stands in.
+    fn after_value(&mut self, inside: &mut Nesting, sink: &mut impl Sink) -> Result<Next, SyntaxError> {
+        loop {
+            self.blanks();
+            let Some(in_object) = inside.last() else {
+                return match self.text.get(self.at) {
+                    None => Ok(Next::End),
+                    Some(_) => Err(SyntaxError::Unexpected(self.at)),
+                };
+            };
+            match self.peek()? {
+                b',' => {
+                    self.at += 1;
+                    if in_object {
+                        self.blanks();
+                        self.key(sink)?;
+                    }
+                    return Ok(Next::Value);
+                }
+                b']' if !in_object => {}
+                b'}' if in_object => {}
+                _ => return Err(SyntaxError::Unexpected(self.at)),
+            }
+            self.at += 1;
+            inside.pop();
+            sink.close(self.at);
         }
     }
 

@@ -147,7 +147,7 @@ impl Delivery {
             seq: to,
             body: Body::Gap(gap),
         };
-        let frame = ctx.frame(record, false);
+        let frame = ctx.frame(record);
         ctx.ports.send_queued(attachment.port, frame, RECORD_OVERHEAD);
     }
 
@@ -234,7 +234,7 @@ impl Delivery {
                     Body::Outcome(_) | Body::Response(_) | Body::State(_)
                 );
                 if is_ending && entry.is_for(id) {
-                    let frame = ctx.frame(entry.record.clone(), false);
+                    let frame = ctx.frame(entry.record.clone());
                     ctx.ports.send(port, frame);
                 }
             }

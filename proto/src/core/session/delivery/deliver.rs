@@ -176,7 +176,11 @@ fn hand_over(
     log.mark_delivered(&mut ctx.recorder(), at);
     let redelivered = record.seq <= attachment.redelivered_to;
     attachment.delivered(record.seq, cost);
-    let frame = ctx.frame(record, redelivered);
+    let frame = if redelivered {
+        ctx.redelivery(record)
+    } else {
+        ctx.frame(record)
+    };
     ctx.ports.out.push_back(Output::Deliver {
         port: attachment.port,
         frame,

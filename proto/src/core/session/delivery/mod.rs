@@ -57,12 +57,21 @@ impl DeliveryContext<'_> {
         }
     }
 
-    /// A record as its clients receive it.
-    fn frame(&self, record: Record, redelivered: bool) -> BrokerFrame {
+    /// A record as a client receives it that has not received it before.
+    fn frame(&self, record: Record) -> BrokerFrame {
         BrokerFrame::Record {
             session: self.who.name.clone(),
             record,
-            redelivered,
+            redelivered: false,
+        }
+    }
+
+    /// A record as a client receives it that may have received it before.
+    fn redelivery(&self, record: Record) -> BrokerFrame {
+        BrokerFrame::Record {
+            session: self.who.name.clone(),
+            record,
+            redelivered: true,
         }
     }
 
