@@ -83,12 +83,12 @@ export class Inbox {
   /** In manual mode only `done()` finishes a message, and no handler delays the next one. */
   constructor(
     clock: Clock,
-    manual: boolean,
+    ack: "auto" | "manual",
     attempts: number,
     failed: (error: LongwireError, message: Received) => void,
   ) {
     this.#clock = clock;
-    this.#manual = manual;
+    this.#manual = ack === "manual";
     this.#attempts = attempts;
     this.#failed = failed;
   }

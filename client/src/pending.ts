@@ -100,12 +100,17 @@ export class PendingQueue {
 
   /** Whether the broker has accepted everything. */
   get handedOver(): boolean {
-    return !this.where(false)[0];
+    return !this.unaccepted[0];
   }
 
-  /** The entries that the broker has accepted, or those that it has not. */
-  where(accepted: boolean): PendingFrame[] {
-    return [...this.#entries.values()].filter((entry) => !entry.accepted !== accepted);
+  /** The entries that the broker has accepted and not answered yet. */
+  get unanswered(): PendingFrame[] {
+    return [...this.#entries.values()].filter((entry) => entry.accepted);
+  }
+
+  /** The entries that the broker has not accepted. */
+  get unaccepted(): PendingFrame[] {
+    return [...this.#entries.values()].filter((entry) => !entry.accepted);
   }
 
   /** The content of an entry has been read. */

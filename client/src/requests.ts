@@ -90,7 +90,7 @@ export class Requests {
 
   /** Fails what the broker has not accepted. Returns how many frames that were. */
   unreachable(error: LongwireError): number {
-    const waiting = this.queue.where(false);
+    const waiting = this.queue.unaccepted;
     for (const { frame } of waiting) this.refused(frame.id, error);
     return waiting.length;
   }
@@ -99,7 +99,7 @@ export class Requests {
   end(error: LongwireError): void {
     this.#over = error;
     this.unreachable(error);
-    for (const { frame } of this.queue.where(true)) this.refused(frame.id, error);
+    for (const { frame } of this.queue.unanswered) this.refused(frame.id, error);
   }
 }
 

@@ -6,7 +6,7 @@ let channel: MessageChannel | undefined;
 /** Calls in a task of its own, in order. */
 export function queueTask(call: () => void): void {
   channel ??= open();
-  if (tasks.length === 0) holdNode(channel, true);
+  if (tasks.length === 0) keepNodeRunning(channel);
   tasks.push(call);
   channel.port2.postMessage(0);
 }
@@ -15,17 +15,19 @@ function open(): MessageChannel {
   const made = new MessageChannel();
   made.port1.onmessage = () => {
     const call = tasks.shift();
-    if (tasks.length === 0) holdNode(made, false);
+    if (tasks.length === 0) letNodeExit(made);
     call?.();
   };
   return made;
 }
 
 /** Node.js keeps running while a referenced port is open. */
-function holdNode({ port1 }: MessageChannel, hold: boolean): void {
-  const port = port1 as { ref?(): void; unref?(): void };
-  if (hold) port.ref?.();
-  else port.unref?.();
+function keepNodeRunning({ port1 }: MessageChannel): void {
+  (port1 as { ref?(): void }).ref?.();
+}
+
+function letNodeExit({ port1 }: MessageChannel): void {
+  (port1 as { unref?(): void }).unref?.();
 }
 
 /** Calls in order, each in a task of its own: code that awaits one event must not miss the next. */

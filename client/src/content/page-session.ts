@@ -108,7 +108,7 @@ export class PageSession<Incoming = unknown, Sent extends Sendable = Sendable>
     this.name = name;
     this.#options = options;
     this.#host = host;
-    this.#inbox = new Inbox(host.clock, false, options.attempts ?? ATTEMPTS, (error, message) =>
+    this.#inbox = new Inbox(host.clock, "auto", options.attempts ?? ATTEMPTS, (error, message) =>
       this.#failed(error, message),
     );
     this.#received = {

@@ -82,8 +82,7 @@ export class Consumer {
 
   detach(): void {
     this.#port = undefined;
-    this.#clock.clearTimeout(this.#stalledTimer);
-    this.#stalledTimer = undefined;
+    this.#stopStalledTimer();
   }
 
   /** Acknowledges all records up to `seq`. Returns false if that record was never delivered. */
@@ -130,7 +129,8 @@ export class Consumer {
       port.post({ type: "live", session: this.#session, seq: this.#liveAt });
       this.#liveAt = undefined;
     }
-    this.#watch(isBlocked, STALLED.first);
+    if (isBlocked) this.#startStalledTimer(STALLED.first);
+    else this.#stopStalledTimer();
   }
 
   /** Whether a record is for this client. */
@@ -144,17 +144,17 @@ export class Consumer {
     return this.#flight.length === 0 || this.#flightBytes + size <= bytes;
   }
 
-  #watch(isBlocked: boolean, delay: number): void {
-    if (!isBlocked) {
-      this.#clock.clearTimeout(this.#stalledTimer);
-      this.#stalledTimer = undefined;
-      return;
-    }
+  #stopStalledTimer(): void {
+    this.#clock.clearTimeout(this.#stalledTimer);
+    this.#stalledTimer = undefined;
+  }
+
+  #startStalledTimer(delay: number): void {
     this.#stalledTimer ??= this.#clock.setTimeout(() => {
       this.#stalledTimer = undefined;
       const { messages, bytes } = this.#log.pending;
       this.#port?.post({ type: "stalled", session: this.#session, messages, bytes });
-      this.#watch(true, STALLED.again);
+      this.#startStalledTimer(STALLED.again);
     }, delay);
   }
 }

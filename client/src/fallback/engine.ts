@@ -228,7 +228,7 @@ export class Engine {
     const error = linkError("http-status", `the server answered with ${response.status}: ${reason}`);
     // In the middle it means that the server has forgotten this session: another one may be had.
     if (this.#sid !== undefined) this.#end({ error, reason });
-    else if (!this.#tryOther(this.#options.tryAllTransports === true)) {
+    else if (this.#options.tryAllTransports !== true || !this.#tryOther()) {
       this.#end({ ...statusEnd(response), error, reason });
     }
   }
@@ -241,7 +241,8 @@ export class Engine {
       void this.#get();
       return;
     }
-    if (this.#sid === undefined && this.#tryOther(this.#options.tryAllTransports !== false)) return;
+    const mayTryOther = this.#sid === undefined && this.#options.tryAllTransports !== false;
+    if (mayTryOther && this.#tryOther()) return;
     const [code, why] =
       this.#sid === undefined
         ? (["unreachable", "the browser could not connect and gives no reason"] as const)
@@ -249,9 +250,10 @@ export class Engine {
     this.#end({ error: linkError(code, why) });
   }
 
-  #tryOther(may: boolean): boolean {
+  /** Goes on with the transport that was not tried yet. Returns false if there is none. */
+  #tryOther(): boolean {
     const other = this.#mode === "socket" ? "polling" : "websocket";
-    if (!may || this.#triedOther || !this.#options.transports.includes(other)) return false;
+    if (this.#triedOther || !this.#options.transports.includes(other)) return false;
     this.#triedOther = true;
     this.#isGetting = false;
     this.#mode = other === "polling" ? "polling" : "socket";
@@ -296,7 +298,7 @@ export class Engine {
 
   #refused(code: number, reason: string): void {
     const { tryAllTransports, rememberUpgrade } = this.#options;
-    if (this.#tryOther(tryAllTransports !== false || rememberUpgrade)) return;
+    if ((tryAllTransports !== false || rememberUpgrade) && this.#tryOther()) return;
     const error = linkError("unreachable", "the browser could not connect and gives no reason");
     this.#end({ code, reason, error });
   }

@@ -20,12 +20,12 @@ export class Emitter<Events extends EventsMap = EventsMap> {
 
   /** Adds a listener. The same function added twice is called twice. */
   on<Name extends keyof Events & string>(event: Name, listener: Events[Name]): this {
-    return this.#add(event, listener, false);
+    return this.#add(event, { call: listener, once: false });
   }
 
   /** Adds a listener that is called once at most. */
   once<Name extends keyof Events & string>(event: Name, listener: Events[Name]): this {
-    return this.#add(event, listener, true);
+    return this.#add(event, { call: listener, once: true });
   }
 
   /** Removes a listener, all of an event, or all. */
@@ -82,8 +82,8 @@ export class Emitter<Events extends EventsMap = EventsMap> {
     );
   }
 
-  #add(event: string, call: Listener, once: boolean): this {
-    this.#lists.set(event, [...(this.#lists.get(event) ?? []), { call, once }]);
+  #add(event: string, entry: Entry): this {
+    this.#lists.set(event, [...(this.#lists.get(event) ?? []), entry]);
     return this;
   }
 }

@@ -50,12 +50,12 @@ export class Delivery {
 
   constructor(
     session: SessionContext,
-    { ack, attempts = ATTEMPTS, schema, transient = false }: SessionOptions,
+    { ack = "auto", attempts = ATTEMPTS, schema, transient = false }: SessionOptions,
   ) {
     this.#schema = schema;
     this.#session = session;
     this.#transient = transient;
-    this.inbox = new Inbox(session.clock, ack === "manual", attempts, session.failed);
+    this.inbox = new Inbox(session.clock, ack, attempts, session.failed);
     this.#received = {
       done: (message) => this.inbox.done(message),
       reply: ({ seq }, args) => session.post({ type: "reply", session: session.name, seq, args }),

@@ -128,7 +128,7 @@ export class Outgoing extends Requests {
 
   /** A new broker knows only these ids: the outcome of others that the old broker had accepted is unknown. */
   orphan(known: ReadonlySet<string>): void {
-    for (const entry of this.queue.where(true)) {
+    for (const entry of this.queue.unanswered) {
       const { frame } = entry;
       if (known.has(frame.id)) continue;
       if (frame.type !== "send") {
@@ -145,7 +145,7 @@ export class Outgoing extends Requests {
 
   /** The session has ended in the broker. The outcome of accepted messages without one is unknown. */
   closed(): void {
-    for (const { frame } of this.queue.where(true)) {
+    for (const { frame } of this.queue.unanswered) {
       if (frame.type === "send") this.#outcome(frame.id, "unknown");
     }
   }

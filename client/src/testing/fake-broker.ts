@@ -215,12 +215,7 @@ export class FakeBroker {
       if (known === undefined) port.deliver({ type: "error", ...why, id: frame.id, session: session.name });
       else if (known === "") this.end(session.name, frame.id, "cancelled");
     } else if (frame.type === "subscribe") {
-      session.subscriptions.add(frame.key);
-      const said = (frame.send ?? []).map((payload) => ({ type: "send", session: session.name, ...payload }));
-      session.repeated.set(frame.key, said as ToServer[]);
-      port.deliver({ type: "ok", id });
-      if (this.mode === "automatic" && session.state === "open") this.#repeat(session, frame.key);
-      port.deliver({ type: "subscription", session: session.name, key: frame.key, state: "active" });
+      this.#subscribe(port, session, frame);
     } else if (frame.type === "unsubscribe") {
       session.subscriptions.delete(frame.key);
       session.repeated.delete(frame.key);
@@ -229,17 +224,30 @@ export class FakeBroker {
       session.attached.delete(client);
       port.deliver({ type: "ok", id });
     } else if (frame.type === "close") {
-      this.link(session.name, "closed", {
-        code: frame.code ?? 1000,
-        ...(frame.reason ? { reason: frame.reason } : {}),
-      });
-      this.sessions.delete(session.name);
-      for (const { port: each } of session.attached.values()) {
-        each.deliver({ type: "detached", session: session.name, reason: "closed" });
-      }
+      this.#close(session, frame);
       port.deliver({ type: "ok", id });
     } else if (id !== undefined) {
       port.deliver({ type: "ok", id });
+    }
+  }
+
+  #subscribe(port: FakePort, session: BrokerSession, frame: Extract<ToBroker, { type: "subscribe" }>): void {
+    session.subscriptions.add(frame.key);
+    const said = (frame.send ?? []).map((payload) => ({ type: "send", session: session.name, ...payload }));
+    session.repeated.set(frame.key, said as ToServer[]);
+    port.deliver({ type: "ok", id: frame.id });
+    if (this.mode === "automatic" && session.state === "open") this.#repeat(session, frame.key);
+    port.deliver({ type: "subscription", session: session.name, key: frame.key, state: "active" });
+  }
+
+  #close(session: BrokerSession, frame: Extract<ToBroker, { type: "close" }>): void {
+    this.link(session.name, "closed", {
+      code: frame.code ?? 1000,
+      ...(frame.reason ? { reason: frame.reason } : {}),
+    });
+    this.sessions.delete(session.name);
+    for (const { port: each } of session.attached.values()) {
+      each.deliver({ type: "detached", session: session.name, reason: "closed" });
     }
   }
 
