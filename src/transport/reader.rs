@@ -147,8 +147,9 @@ impl FrameReader {
         let body = &input[header.size..];
         let whole = usize::try_from(header.len).ok().and_then(|len| body.get(..len));
         if header.opcode.is_control() {
-            inbox.work += FRAME_WORK_BYTES;
+            // A frame that is not whole yet is no work: a caller with a small limit would read it again for ever.
             let Some(payload) = whole else { return Ok(None) };
+            inbox.work += FRAME_WORK_BYTES;
             inbox.push_control(header.opcode, payload)?;
             return Ok(Some(header.size + payload.len()));
         }
