@@ -154,6 +154,23 @@ fn a_request_is_answered_once_and_its_answer_outlives_the_worker() {
 }
 
 #[test]
+fn a_confirmation_is_recorded_before_the_message_that_brings_it() {
+    let mut harness = Harness::with_client();
+    let dial = harness.opens(json!({}));
+    harness.send(
+        PORT,
+        json!({"type": "send", "session": "s", "id": "c", "json": {"n": 3}, "confirm": {"out": "/n", "in": "/ack"}, "receipt": true}),
+    );
+    harness.delivered.clear();
+    harness.server_says(dial, &[r#"{"ack":3}"#]);
+    let all: Vec<Value> = harness.delivered.drain(..).map(|(_, frame)| frame).collect();
+    let types: Vec<&Value> = all.iter().map(|frame| &frame["type"]).collect();
+    assert_eq!(types, ["outcome", "message"], "{all:?}");
+    assert_eq!(all[0]["outcome"], "confirmed");
+    assert!(all[0]["seq"].as_u64() < all[1]["seq"].as_u64(), "{all:?}");
+}
+
+#[test]
 fn refused_twice_with_fresh_credentials_is_the_end() {
     let mut harness = Harness::with_client();
     harness.send(
