@@ -60,8 +60,7 @@ fn a_socket_left_behind_is_replaced() {
     let mut first = HostProcess::chromium(&scratch);
     first.hello();
     first.kill();
-    kill(i32::try_from(scratch.broker()).unwrap());
-    scratch.wait_for_no_broker();
+    scratch.kill_broker();
     assert!(scratch.socket().exists(), "nobody was left to remove it");
     let mut second = HostProcess::chromium(&scratch);
     second.hello();

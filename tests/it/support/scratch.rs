@@ -135,7 +135,8 @@ impl Scratch {
         eventually(SOON, "it dies", || (!is_alive(broker)).then_some(()));
     }
 
-    /// Waits until no broker runs here.
+    /// Waits until no broker runs here. One that is killed is not seen any more before its socket is closed: for that there
+    /// is `kill_broker`.
     pub(crate) fn wait_for_no_broker(&self) {
         eventually(SOON, "no broker runs", || self.brokers().is_empty().then_some(()));
     }
