@@ -76,8 +76,13 @@ pub(crate) fn kill(process: i32) {
 
 /// Whether a process runs; one that has ended and was not buried does not.
 pub(crate) fn is_alive(process: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{process}/stat"))
-        .ok()
-        .and_then(|stat| stat.rsplit_once(") ").map(|(_, rest)| !rest.starts_with('Z')))
-        .unwrap_or(false)
+    let folder = format!("/proc/{process}");
+    let stat = std::fs::read_to_string(format!("{folder}/stat")).unwrap_or_default();
+    let Some((_, state)) = stat.rsplit_once(") ") else {
+        return false;
+    };
+    // Its first thread may be dead and others not yet: they share its files and sockets.
+    let has_other_threads =
+        || std::fs::read_dir(format!("{folder}/task")).is_ok_and(|tasks| tasks.count() > 1);
+    !state.starts_with('Z') || has_other_threads()
 }
