@@ -95,7 +95,7 @@ export class SessionCore {
 
   /** Changes the in-flight window. */
   window(messages: number, bytes: number): Promise<void> {
-    this.delivery.window = { messages, bytes };
+    this.delivery.resize(messages, bytes);
     return this.ask({ type: "window", messages, bytes });
   }
 
@@ -310,7 +310,7 @@ export class SessionCore {
     // Unfinished messages are redelivered to the next attachment.
     this.delivery.inbox.end(reason === "closed" || reason === "left" ? undefined : error, !over);
     this.#host.left(this);
-    this.uplink.state = "detached";
+    this.uplink.detached();
     this.#over = error;
     this.#ended?.();
     this.callbacks.emit("detached", reason, error, how);

@@ -76,6 +76,11 @@ export class Delivery {
     return this.inbox.quiet && !this.#acks?.busy;
   }
 
+  /** Changes the window. */
+  resize(messages: number, bytes: number): void {
+    this.window = { messages, bytes };
+  }
+
   /** There is an attachment. Returns whether positions start again although there were some. */
   attached(opened: Opened, window: SessionOptions["window"], from?: SessionOptions["from"]): boolean {
     const before = this.#acks;

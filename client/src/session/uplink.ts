@@ -37,6 +37,11 @@ export class Uplink {
     if (this.state !== state) this.#enter({ state, subprotocol });
   }
 
+  /** The session has left: there is no link any more. */
+  detached(): void {
+    this.state = "detached";
+  }
+
   /** Handles a record. `past`: the state had ended before this worker started. */
   changed(frame: State, past: boolean): void {
     const { type: _type, error, ...fields } = frame;
