@@ -46,24 +46,24 @@ pub(crate) enum Leave {
 
 /// A part of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum SessionPart {
     Uplink,
     Outgoing,
     Delivery,
 }
 
 /// The part that a frame is for; `None` if it is for several, or for the hub.
-pub(super) const fn part_of(frame: &ClientFrame) -> Option<Part> {
+pub(super) const fn part_of(frame: &ClientFrame) -> Option<SessionPart> {
     match frame {
         ClientFrame::Send(_)
         | ClientFrame::Request(_)
         | ClientFrame::Cancel { .. }
-        | ClientFrame::Unsubscribe { .. } => Some(Part::Outgoing),
+        | ClientFrame::Unsubscribe { .. } => Some(SessionPart::Outgoing),
         ClientFrame::Reply(_) | ClientFrame::Authorize(_) | ClientFrame::Reconnect { .. } => {
-            Some(Part::Uplink)
+            Some(SessionPart::Uplink)
         }
         ClientFrame::Ack { .. } | ClientFrame::Window { .. } | ClientFrame::Detach { .. } => {
-            Some(Part::Delivery)
+            Some(SessionPart::Delivery)
         }
         ClientFrame::Subscribe(_)
         | ClientFrame::Close { .. }

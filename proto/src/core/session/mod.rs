@@ -3,8 +3,9 @@
 //! The session is the mediator of three parts that know nothing of each other: `uplink` the link, `outgoing` what is sent,
 //! `delivery` what is received. An input goes to a part; then `settle` asks each part for its events and gives them to the
 //! others, until there are none. The session touches no socket and no file. How it ends is decided in `lifecycle`, what
-//! happens while no client holds it in `idle`; `spec`, `link_view` and `budget` are what parts are lent; `parts` restores the
-//! parts from a journal, and `pointers` names what is looked for inside of messages.
+//! happens while no client holds it in `idle`; `parts` holds the three and lends each what it needs (`spec`,
+//! `link_view`, `budget`), `restore` makes them anew or from a journal, and `pointers` names what is looked for inside of
+//! messages.
 
 mod budget;
 mod delivery;
@@ -41,7 +42,7 @@ use super::recorded_log::Durable;
 
 use self::delivery::{Delivery, MIN_ROOM, ReadRequest};
 use self::idle::IdleStep;
-use self::input::{Part, part_of};
+use self::input::{SessionPart, part_of};
 use self::lifecycle::{Lifecycle, close_report};
 use self::outgoing::{Handover, OutgoingEvent};
 use self::parts::Parts;
@@ -201,17 +202,17 @@ impl Session {
     /// Does what the frame of a port that holds the session asks for.
     fn frame(&mut self, ctx: &mut Context, port: PortId, frame: ClientFrame) {
         match (part_of(&frame), frame) {
-            (Some(Part::Outgoing), frame) => {
+            (Some(SessionPart::Outgoing), frame) => {
                 self.parts
                     .act_outgoing(ctx, &self.lifecycle, port, |outgoing, scope| {
                         outgoing.frame(scope, frame)
                     });
             }
-            (Some(Part::Uplink), frame) => {
+            (Some(SessionPart::Uplink), frame) => {
                 self.parts
                     .act_uplink(ctx, |uplink, scope| uplink.frame(scope, port, frame));
             }
-            (Some(Part::Delivery), frame) => {
+            (Some(SessionPart::Delivery), frame) => {
                 self.parts
                     .act_delivery(ctx, |delivery, scope| delivery.frame(scope, port, frame));
             }

@@ -1,9 +1,9 @@
 //! What was received: from the server's message to the acknowledgement of the last client.
 //!
 //! Who is attached is in `clients`, and one client in `client`; how it comes and goes in `attach`, what it is handed in
-//! `deliver`. What the log keeps is in `retention`, what filters and the guard keep away in `views`; how all that comes back from
-//! a journal in `restore`; how the ends of messages sent are recorded in `settled`. It knows no link and no outbox: what concerns them comes back as a value, and the session hands it
-//! on.
+//! `deliver`. What the log keeps is in `retention`, what filters and the guard keep away in `views`; how all that comes back
+//! from a journal in `restore`; how the ends of messages sent are recorded in `settled`. It knows no link and no outbox: what
+//! it asks of the link comes out of `poll`, and `advance` hands clients what has changed for them.
 
 mod attach;
 mod client;

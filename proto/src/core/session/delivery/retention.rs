@@ -124,8 +124,8 @@ impl Delivery {
         self.log.write_drops(&mut ctx.recorder());
     }
 
-    /// A message was too large to be kept, or the newest had to go: it is lost in its place. The caller delivers
-    /// once it is done, which writes the loss down.
+    /// A message was too large to be kept, or the newest had to go: it is lost in its place, which
+    /// is written down when it is delivered.
     pub(in crate::core::session) fn lose_message(
         &mut self,
         ctx: &mut DeliveryContext<'_>,
