@@ -11,6 +11,7 @@ use crate::core::io::DialId;
 
 use super::heartbeat::Heartbeat;
 use super::login::Login;
+use super::readiness::Readiness;
 
 /// Round trips remembered for the percentiles.
 const MAX_ROUND_TRIPS: usize = 128;
@@ -24,8 +25,8 @@ pub(super) struct Connection {
     pub(super) since: u64,
     pub(super) subprotocol: Option<String>,
     heartbeat: Option<Heartbeat>,
-    /// Boot time until which the `ready` rule must match; `None`: the outbox flows.
-    ready_by: Option<Duration>,
+    /// Whether the outbox flows.
+    pub(super) readiness: Readiness,
     /// How far logging in has come.
     pub(super) login: Login,
     is_paused: bool,
@@ -47,7 +48,7 @@ impl Connection {
             since,
             subprotocol: None,
             heartbeat: None,
-            ready_by: None,
+            readiness: Readiness::default(),
             login: Login::default(),
             is_paused: false,
             is_closing: false,
@@ -56,26 +57,6 @@ impl Connection {
             pings: VecDeque::new(),
             last_proof: None,
         }
-    }
-
-    /// Nothing of the outbox goes out before `become_ready`, which must be called by this boot time.
-    pub(super) const fn await_ready(&mut self, by: Duration) {
-        self.ready_by = Some(by);
-    }
-
-    /// The outbox flows from here on.
-    pub(super) const fn become_ready(&mut self) {
-        self.ready_by = None;
-    }
-
-    /// Whether the outbox flows.
-    pub(super) const fn is_ready(&self) -> bool {
-        self.ready_by.is_none()
-    }
-
-    /// Boot time by which the server must have met the `ready` rule, until it has.
-    pub(super) const fn ready_by(&self) -> Option<Duration> {
-        self.ready_by
     }
 
     /// Reading is paused: the server's silence proves nothing.

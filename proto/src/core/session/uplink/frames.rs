@@ -1,9 +1,8 @@
 //! Frames of ports about the link: reply to the server, credentials, dial again.
 
-use crate::wire::message::{Authorize, BrokerFrame, ClientFrame, ErrorFrame};
-use crate::wire::record::{ErrorInfo, Name};
+use crate::wire::message::{Authorize, ClientFrame};
 
-use crate::core::io::{Output, PortId};
+use crate::core::io::PortId;
 
 use super::{Uplink, UplinkContext};
 
@@ -39,20 +38,5 @@ impl Uplink {
                 self.authorize(ctx, url, authorize);
             }
         }
-    }
-}
-
-impl UplinkContext<'_> {
-    /// Answers a frame: `ok` if it has an id, or why it was not done.
-    fn answer(&mut self, port: PortId, id: Option<Name>, done: Result<(), ErrorInfo>) {
-        let frame = match (done, id) {
-            (Ok(()), Some(id)) => BrokerFrame::Ok { id },
-            (Ok(()), None) => return,
-            (Err(why), id) => {
-                let session = self.who.name.clone();
-                BrokerFrame::Error(Box::new(ErrorFrame::new(why, id, Some(session))))
-            }
-        };
-        self.out.push_back(Output::Deliver { port, frame, cost: 0 });
     }
 }

@@ -14,7 +14,7 @@ use crate::wire::rule::ParsedMessage;
 use crate::core::dialect::DialectEnd;
 
 use super::credentials::{AUTHORIZE_TIMEOUT_MS, AuthorizeReason};
-use super::{READY_TIMEOUT, Uplink, UplinkContext, UplinkEvent};
+use super::{Uplink, UplinkContext, UplinkEvent};
 
 /// How far logging in has come on one connection.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl Uplink {
         message: &ParsedMessage<'_>,
     ) -> Vec<Payload> {
         let steps = &ctx.options.login;
-        let Some(connection) = self.state.connection_mut().filter(|up| !up.is_ready()) else {
+        let Some(connection) = self.state.connection_mut().filter(|up| !up.readiness.is_ready()) else {
             return Vec::new();
         };
         let matches = |(_, step): &(usize, &LoginStep)| step.when.matches(message);
@@ -46,7 +46,7 @@ impl Uplink {
         } else if step.ask {
             connection.login.asking = Some(index);
             let asking = Duration::from_millis(AUTHORIZE_TIMEOUT_MS);
-            connection.await_ready(ctx.now.boot + asking + READY_TIMEOUT);
+            connection.readiness.await_rule(ctx.now.boot + asking);
             self.ask(ctx, AuthorizeReason::Login, None);
         } else {
             return self.login_messages(ctx, step);

@@ -1,12 +1,13 @@
 //! The connection to the server: whether there is one, its messages, and when the next one is tried.
 //!
 //! The states are in `state`, what is dropped with a connection in `connection`, transmission in `transmit`, the end of a
-//! link in `loss`, the target of a dial in `dialling`, its credentials in `credentials`. Protocols are `core::dialect`'s. It
-//! knows no log, no client and no outbox: what concerns them comes out of `poll`.
+//! link in `loss`, the target of a dial in `dialling`, its credentials in `credentials`, deadlines in `timers`. Protocols are
+//! `core::dialect`'s. It knows no log, no client and no outbox: what concerns them comes out of `poll`.
 
 mod beats;
 mod closing;
 mod connection;
+mod context;
 mod credentials;
 mod dialling;
 mod fallback;
@@ -16,29 +17,28 @@ mod login;
 mod loss;
 mod outage;
 mod queries;
+mod readiness;
 mod reading;
 mod state;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod transmit;
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use url::Url;
 
-use crate::wire::code::Code;
 use crate::wire::options::Options;
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, StateChange};
 use crate::wire::rule::ParsedMessage;
 
 use crate::core::backoff::Backoff;
-use crate::core::context::Dialer;
-use crate::core::dialect::outlines::{Outlines, Unparsed};
-use crate::core::dialect::{DialContext, Dialect, DialectEvent, Received, ResumeTokens};
+use crate::core::dialect::outlines::Unparsed;
+use crate::core::dialect::{Dialect, DialectEvent, Received, ResumeTokens};
 use crate::core::identity::Identity;
-use crate::core::io::{DialId, LinkEnd, LinkEvent, Now, Output};
+use crate::core::io::{DialId, LinkEnd, LinkEvent};
 use crate::core::outbox::Proof;
 use crate::core::recorded_log::Durable;
 
@@ -46,49 +46,12 @@ use super::link_view::LinkView;
 
 use self::beats::BeatReply;
 use self::connection::{Connection, RoundTrips};
+pub(super) use self::context::UplinkContext;
 use self::credentials::Credentials;
 use self::fallback::Fallback;
-use self::heartbeat::{Heartbeat, HeartbeatAction};
+use self::heartbeat::Heartbeat;
 use self::outage::Outage;
 use self::state::LinkState;
-
-/// How long the server may take to satisfy the `ready` rule.
-const READY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Proving pings keep this distance.
-const PROOF_INTERVAL: Duration = Duration::from_millis(500);
-
-/// What an uplink may touch while it does something.
-#[derive(Debug)]
-pub(super) struct UplinkContext<'a> {
-    pub(super) now: Now,
-    pub(super) who: &'a Identity,
-    pub(super) options: &'a Options,
-    pub(super) dialer: &'a mut Dialer,
-    pub(super) out: &'a mut VecDeque<Output>,
-    pub(super) outlines: &'a mut Outlines,
-}
-
-impl UplinkContext<'_> {
-    fn dial(&mut self, dial: DialId) -> DialContext<'_> {
-        DialContext {
-            now: self.now,
-            dial,
-            options: self.options,
-            out: self.out,
-            outlines: self.outlines,
-        }
-    }
-
-    /// Ends a dial; its later events are ignored.
-    fn hang_up(&mut self, dial: DialId, code: u16, reason: &str) {
-        self.dialer.forget(dial);
-        self.out.push_back(Output::HangUp {
-            dial,
-            code,
-            reason: reason.to_owned(),
-        });
-    }
-}
 
 /// What the rest of the session has to do with.
 #[derive(Debug)]
@@ -266,7 +229,7 @@ impl Uplink {
         connection.set_heartbeat(self.new_heartbeat(ctx));
         connection.subprotocol.clone_from(&subprotocol);
         if ctx.options.ready.is_some() {
-            connection.await_ready(ctx.now.boot + READY_TIMEOUT);
+            connection.readiness.await_rule(ctx.now.boot);
         }
         let mut change = self.state.open(connection);
         self.opens += 1;
@@ -307,7 +270,7 @@ impl Uplink {
             let has_rules = !settings.answers.is_empty() || settings.interval_from.is_some();
             has_rules || beat.is_some_and(Heartbeat::awaits)
         });
-        awaits_beat || up.is_some_and(|up| !up.is_ready())
+        awaits_beat || up.is_some_and(|up| !up.readiness.is_ready())
     }
 
     /// Lets the link use an incoming message: as a beat, for logging in, to become ready. `true` when nothing of it is left
@@ -325,66 +288,6 @@ impl Uplink {
             BeatReply::Send(answer) => self.events.push_back(UplinkEvent::BeatAnswer(answer)),
         }
         true
-    }
-
-    /// Lets a message make the link ready; whether it did.
-    fn make_ready(&mut self, options: &Options, message: &ParsedMessage<'_>) -> bool {
-        let (Some(rule), Some(connection)) = (&options.ready, self.state.connection_mut()) else {
-            return false;
-        };
-        let is_ready_now = !connection.is_ready() && rule.matches(message);
-        if is_ready_now {
-            connection.become_ready();
-        }
-        is_ready_now
-    }
-
-    /// Does what is due.
-    pub(super) fn timeout(&mut self, ctx: &mut UplinkContext<'_>) {
-        let boot = ctx.now.boot;
-        if self.state.waits_until().is_some_and(|until| boot >= until) {
-            return self.redial(ctx);
-        }
-        if let Some(connection) = self.state.connection_mut() {
-            let is_late = connection.ready_by().is_some_and(|by| boot >= by);
-            let pulse = connection
-                .heartbeat_mut()
-                .map_or(HeartbeatAction::Fine, |beat| beat.check(boot));
-            if is_late {
-                let why = "the server did not satisfy the `ready` rule in time";
-                return self.give_up(ctx, Code::Timeout, why);
-            }
-            match pulse {
-                HeartbeatAction::Dead => {
-                    return self.give_up(ctx, Code::Heartbeat, "the server was silent for too long");
-                }
-                HeartbeatAction::Beat => return self.beat(ctx),
-                HeartbeatAction::Fine => {}
-            }
-        }
-        if let (Some(dial), Some(dialect)) = (self.state.dial_id(), &mut self.dialect) {
-            dialect.handler_mut().timeout(&mut ctx.dial(dial));
-        }
-    }
-
-    /// When something is due next, in boot time, and what.
-    pub(super) fn deadline(&self) -> Option<(Duration, &'static str)> {
-        if let Some(until) = self.state.waits_until() {
-            return Some((until, "backoff"));
-        }
-        let dialect = self.dialect.as_ref().filter(|_| self.state.dial_id().is_some());
-        let dialect = dialect.and_then(|dialect| dialect.handler().deadline());
-        let Some(connection) = self.state.connection() else {
-            return dialect;
-        };
-        let beat = connection.heartbeat().and_then(Heartbeat::deadline);
-        let beat = beat.map(|at| (at, "heartbeat"));
-        let ready = connection.ready_by().map(|at| (at, "ready"));
-        let probe = self.fallback.probe_at().map(|at| (at, "transport"));
-        [beat, ready, dialect, probe]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(at, _)| *at)
     }
 
     /// A message is about to be written: how sure the journal must be of that. The first on a connection goes to the disk

@@ -82,7 +82,7 @@ impl Uplink {
             protocol,
             abilities,
             is_open: connection.is_some(),
-            is_ready: connection.is_some_and(Connection::is_ready),
+            is_ready: connection.is_some_and(|up| up.readiness.is_ready()),
             awaits_close: connection.is_some_and(Connection::is_closing),
             has_pings: options.heartbeat.is_some() && abilities.pings,
             is_encoding: self.encoding().is_some(),

@@ -1,10 +1,13 @@
 //! Units of the uplink. Its parts have their own beside them; what comes of it in a whole session is tested in `tests/it`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
+use super::transmit::PROOF_INTERVAL;
 use super::*;
 use crate::core::context::Context;
-use crate::core::io::Incoming;
+use crate::core::io::{Incoming, Output};
 use crate::core::session::link_view::Load;
 use crate::wire::code::Code;
 use crate::wire::message::SessionReport;

@@ -13,7 +13,10 @@ use crate::core::dialect::AwaitedReply;
 use crate::core::io::Output;
 
 use super::super::link_view::Refusal;
-use super::{PROOF_INTERVAL, Uplink, UplinkContext};
+use super::{Uplink, UplinkContext};
+
+/// Proving pings keep this distance.
+pub(super) const PROOF_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Uplink {
     /// Hands a message to the link; a serial number names one that awaits an acknowledgement.
