@@ -1,47 +1,26 @@
 //! A client's filter at work: what becomes of each message before it is delivered to that client.
 //!
-//! It judges messages as they arrive, once. It removes nothing itself; the session and its log do.
+//! It judges messages as they arrive, once. It removes nothing itself; the session and its log do. `values` remembers what
+//! came before with the same key, `view` has what a client sees of a message.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::Arc;
+mod values;
+mod view;
+
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use crate::wire::filter::{Act, FilterLine, SampleRate};
-use crate::wire::json::{Outline, Pointers, projected};
-use crate::wire::payload::{Content, Event, Payload};
+use crate::wire::filter::{Act, FilterLine};
+use crate::wire::json::Pointers;
 use crate::wire::record::Name;
-use crate::wire::rule::{ParsedMessage, PointedValue};
+use crate::wire::rule::ParsedMessage;
+
+use self::values::{KeyValues, value_at};
+use self::view::part;
+pub(crate) use self::view::{View, seen};
 
 /// Lines one client may have in one session, over all its subscriptions.
 const MAX_LINES: usize = 1024;
 /// Terms of these lines: each message is held against them.
 const MAX_TERMS: usize = 1024;
-/// Bytes of a value of `key` that is remembered.
-const MAX_KEY_BYTES: usize = 128;
-/// Bytes of a value of `key` that is distinguished from others.
-const MAX_HASHED_VALUE: usize = 64 << 10;
-/// Bytes of what a client gets of a large message, at most; if it is more, it gets all of it.
-const MAX_PART_OF_LARGE: usize = 1 << 20;
-/// Values of `key` one line remembers. Beyond that it forgets: more is delivered than was asked for, never less.
-const MAX_VALUES: usize = 4096;
-/// What a value that is remembered takes.
-const VALUE_COST: usize = 256;
-
-/// How one client sees a record that it does not simply get.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum View {
-    /// Not at all.
-    Not,
-    /// Later: it goes out before the next record that is not held.
-    Held,
-    /// Only what stands at these pointers.
-    Part(Arc<[String]>),
-    /// The same of a large message, in which it was found before.
-    PartOfLarge(Arc<[String]>, Arc<Outline>),
-}
 
 /// A filter's decision about a message that has just arrived.
 #[derive(Debug, Default)]
@@ -88,8 +67,7 @@ pub(crate) struct Filter {
 struct SubscribedLine {
     key: Name,
     line: FilterLine,
-    /// For `conflate`: the newest number for each value. For `sample`: the count, or milliseconds of awake time.
-    values: HashMap<String, u64>,
+    values: KeyValues,
 }
 
 impl Filter {
@@ -120,7 +98,7 @@ impl Filter {
         let new = lines.into_iter().map(|line| SubscribedLine {
             key: key.clone(),
             line,
-            values: HashMap::new(),
+            values: KeyValues::default(),
         });
         self.lines.splice(at..at, new);
         self.count();
@@ -140,7 +118,7 @@ impl Filter {
 
     /// Bytes that all this takes.
     pub(crate) const fn held(&self) -> usize {
-        self.held + self.values * VALUE_COST
+        self.held + self.values * values::COST
     }
 
     fn count(&mut self) {
@@ -185,14 +163,14 @@ impl Filter {
             }
             Act::Conflate { key } => {
                 if let Some(value) = value_at(message, key.as_deref()) {
-                    decision.replaces = subscribed.values.get(&value).copied();
+                    decision.replaces = subscribed.values.number_of(&value);
                     decision.slot = Some((index, value));
                 }
             }
             Act::Sample { key, rate } => {
                 let value = value_at(message, key.as_deref());
                 let (rate, before) = (*rate, subscribed.values.len());
-                let passes = value.is_none_or(|value| subscribed.count_sample(value, rate, awake));
+                let passes = value.is_none_or(|value| subscribed.values.count_sample(value, rate, awake));
                 self.values = self.values - before + subscribed.values.len();
                 if !passes {
                     (decision.view, decision.why) = (Some(View::Not), Some(FilterReason::Sampled));
@@ -208,118 +186,16 @@ impl Filter {
             && let Some(subscribed) = self.lines.get_mut(index)
         {
             let before = subscribed.values.len();
-            subscribed.note(value, seq);
+            subscribed.values.note(value, seq);
             self.values = self.values - before + subscribed.values.len();
         }
-    }
-}
-
-impl SubscribedLine {
-    fn note(&mut self, value: String, number: u64) {
-        if self.values.len() >= MAX_VALUES && !self.values.contains_key(&value) {
-            self.values.clear();
-        }
-        self.values.insert(value, number);
-    }
-
-    /// Counts one more of this value; `true` if it is among the sample.
-    fn count_sample(&mut self, value: String, rate: SampleRate, awake: Duration) -> bool {
-        let last = self.values.get(&value).copied();
-        match rate {
-            SampleRate::Every(every) => {
-                let count = last.map_or(0, |count| (count + 1) % every);
-                self.note(value, count);
-                count == 0
-            }
-            SampleRate::Interval(interval) => {
-                let now = u64::try_from(awake.as_millis()).unwrap_or(u64::MAX);
-                let due = last.is_none_or(|last| now >= last.saturating_add(interval));
-                if due {
-                    self.note(value, now);
-                }
-                due
-            }
-        }
-    }
-}
-
-/// The value at a pointer as text; messages without one share the empty text. `None` for one that is too large to be
-/// distinguished from others: it equals none of them.
-fn value_at(message: &ParsedMessage<'_>, key: Option<&str>) -> Option<String> {
-    let Some(key) = key else {
-        return Some(String::new());
-    };
-    message.pointer(key.as_bytes(), |found| match found {
-        None => Some(String::new()),
-        Some(PointedValue {
-            raw,
-            value: Some(value),
-            ..
-        }) if raw.len() <= MAX_KEY_BYTES => Some(value.canonical()),
-        Some(PointedValue { raw, .. }) if raw.len() > MAX_HASHED_VALUE => None,
-        Some(PointedValue { raw, .. }) => Some(hashed(raw)),
-    })
-}
-
-/// How a client sees a message of which it wants only what stands at these pointers; nothing if it gets it whole.
-fn part(message: &ParsedMessage<'_>, keep: Arc<[String]>) -> Option<View> {
-    if !message.is_large() {
-        return Some(View::Part(keep));
-    }
-    let outline = message.outline()?;
-    let content = message.payload().bytes();
-    projected(content, &outline, &keep, MAX_PART_OF_LARGE)?;
-    Some(View::PartOfLarge(keep, outline))
-}
-
-/// Long values are distinguished by their text alone, and not remembered whole.
-fn hashed(raw: &[u8]) -> String {
-    let hash = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        (salt, raw).hash(&mut hasher);
-        hasher.finish()
-    };
-    format!("{}:{:x}:{:x}", raw.len(), hash(0), hash(1))
-}
-
-/// The part of a message that a client sees.
-pub(crate) fn seen(payload: &Payload, view: &View) -> Payload {
-    match view {
-        View::Part(keep) => part_of(payload, keep),
-        View::PartOfLarge(keep, outline) => {
-            match projected(payload.bytes(), outline, keep, MAX_PART_OF_LARGE) {
-                Some(part) => with_json(payload, part.into()),
-                None => payload.clone(),
-            }
-        }
-        View::Not | View::Held => payload.clone(),
-    }
-}
-
-/// What stands at these pointers, in its place; what is no JSON stays whole.
-fn part_of(payload: &Payload, keep: &[String]) -> Payload {
-    match payload.document() {
-        Some(whole) => with_json(payload, whole.root().project(keep).into()),
-        None => payload.clone(),
-    }
-}
-
-fn with_json(payload: &Payload, bytes: Bytes) -> Payload {
-    match payload {
-        Payload::Event(event) => Payload::Event(Arc::new(Event {
-            content: match event.content {
-                Content::Args(_) => Content::Args(bytes),
-                Content::Text(_) | Content::Json(_) => Content::Json(bytes),
-            },
-            ..Event::clone(event)
-        })),
-        _ => Payload::Json(bytes),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::payload::Payload;
 
     fn filter(lines: &[&str]) -> Filter {
         let mut filter = Filter::default();
@@ -388,26 +264,5 @@ mod tests {
         assert!(filter.set(&"k".into(), deliver()));
         assert_eq!(decide(&mut filter, "x", 0).view, None);
         assert!(filter.forget("k") && filter.forget("later") && filter.is_empty());
-    }
-
-    #[test]
-    fn a_part_keeps_its_shape() {
-        let keep = |keep: &[&str], text: &str| {
-            let keep: Vec<String> = keep.iter().map(|&pointer| pointer.to_owned()).collect();
-            part_of(&Payload::text(text), &keep)
-        };
-        let json = |text: &'static str| Payload::Json(Bytes::from_static(text.as_bytes()));
-        let text = r#"{"id":1,"a":{"b":{"c":2},"d":3},"list":[{"x":1,"y":2},{"x":3}],"big":"..."}"#;
-        assert_eq!(
-            keep(&["/id", "/a/b", "/list/1/x", "/none", "/big/none"], text),
-            json(r#"{"id":1,"a":{"b":{"c":2}},"list":[null,{"x":3}]}"#)
-        );
-        assert_eq!(keep(&[""], r#"{"a": 1}"#), json(r#"{"a": 1}"#), "as received");
-        assert_eq!(keep(&["/a"], "no JSON"), Payload::text("no JSON"));
-        let event = part_of(
-            &Payload::args(Some("e"), None, r#"[{"a":1,"b":2}]"#),
-            &["/0/b".to_owned()],
-        );
-        assert_eq!(event, Payload::args(Some("e"), None, r#"[{"b":2}]"#));
     }
 }
