@@ -306,7 +306,7 @@ impl Server {
         if !self.effects.is_open(port) {
             return;
         }
-        crash::point("broker.hear");
+        crash::point("broker.receive");
         // Answers of the shell's own take their turn among those of the hub.
         let answer = match input {
             PortInput::Frame(frame) => return self.handle_or_read(Input::Frame(port, frame)),

@@ -187,7 +187,7 @@ fn a_death_while_a_new_segment_is_begun() {
 
 #[test]
 fn a_crash_between_receiving_and_handling() {
-    crash_at_each(&["broker.hear", "broker.link"], &[2, 5, 40], 10);
+    crash_at_each(&["broker.receive", "broker.link"], &[2, 5, 40], 10);
 }
 
 #[test]
