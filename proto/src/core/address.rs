@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_leads_to_secrets_or_nowhere_is_denied_in_every_writing() {
+    fn metadata_and_unroutable_addresses_are_denied_in_every_notation() {
         for text in [
             "169.254.169.254",
             "::ffff:169.254.169.254",

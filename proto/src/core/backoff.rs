@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cap_grows_from_the_first_delay_to_the_last_and_stays() {
+    fn the_delay_cap_grows_to_the_maximum_and_remains_there() {
         let reconnect = Reconnect {
             min_delay: 100,
             max_delay: 1000,
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_that_is_named_is_drawn_from_around_the_delay() {
+    fn a_set_randomization_spreads_delays_around_the_base_delay() {
         let waits = |share| {
             let reconnect = Reconnect {
                 min_delay: 100,
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn late_attempts_are_spread_over_the_whole_span() {
+    fn late_attempts_are_spread_over_the_whole_delay_range() {
         let reconnect = Reconnect::default();
         let mut random = Random::new(3);
         let mut buckets = [0_u32; 10];
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_end_where_they_are_bounded_and_never_overflow() {
+    fn attempts_stop_at_the_maximum_and_delays_never_overflow() {
         let reconnect = Reconnect {
             max_attempts: Some(2),
             ..Reconnect::default()

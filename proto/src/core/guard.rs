@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_that_fits_decides_and_no_line_means_yes() {
+    fn the_first_matching_guard_line_decides_and_no_match_allows() {
         let lines = Lines::from_json(
             r#"{"send":[{"when":{"/type":"ask"},"types":{"/text":"string"}},{"when":{"/type":"admin"},"do":"deny"}]}"#,
         )
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_lets_a_burst_through_and_then_so_many_in_its_time() {
+    fn a_rate_limit_allows_a_burst_and_then_its_rate() {
         let lines = Lines::from_json(r#"{"send":[{"rate":{"messages":3,"per":1000}}]}"#).unwrap();
         let mut guard = SendGuard::default();
         let reported: Vec<bool> = [0, 0, 0, 0, 300, 334, 600, 2000, 2000, 2000, 2000]

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urgent_ones_overtake_and_each_lane_keeps_its_order() {
+    fn urgent_lanes_go_first_and_each_lane_is_fifo() {
         let mut lanes = LaneQueues::default();
         for (lane, serial) in [(1, 1), (3, 2), (1, 3), (0, 4), (9, 5)] {
             lanes.push_back(lane, serial);

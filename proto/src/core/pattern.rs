@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_are_compared_part_by_part() {
+    fn patterns_match_by_url_component() {
         for (pattern, fits, misses) in [
             (
                 "wss://*",
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_reported() {
+    fn an_invalid_pattern_is_reported() {
         for text in [
             "",
             "*",

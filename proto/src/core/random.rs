@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_is_reached_at_both_ends() {
+    fn a_random_range_includes_both_ends() {
         let mut random = Random::new(1);
         let drawn: std::collections::BTreeSet<_> = (0..200).map(|_| random.up_to(3)).collect();
         assert_eq!(drawn, (0..=3).collect());

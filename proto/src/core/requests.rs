@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_rpc_call_of_the_servers_is_no_answer() {
+    fn a_json_rpc_call_from_the_server_is_not_an_answer() {
         let mut requests = Requests::default();
         requests.wait(
             1,

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_makes_it_wait_on_every_connection() {
+    fn a_subscription_with_a_rule_is_pending_on_every_connection() {
         let mut subscriptions = Subscriptions::default();
         subscriptions.remember(subscribe("a", Some(json!({"/ok": "a"}))));
         let (_, state) = subscriptions.payloads_for("a", Duration::ZERO).unwrap();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_key_replaces_and_forgetting_says_how_to_undo() {
+    fn the_same_key_replaces_and_removal_returns_the_unsubscribe_payload() {
         let mut subscriptions = Subscriptions::default();
         subscriptions.remember(subscribe("a", None));
         subscriptions.remember(subscribe("a", None));

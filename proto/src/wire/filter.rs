@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_when_means_all() {
+    fn an_empty_when_matches_every_message() {
         for json in [r#"{"do":"drop"}"#, r#"{"when":{},"do":"drop"}"#] {
             let line = FilterLine::from_json(json).unwrap();
             assert!(line.when.matches(&ParsedMessage::at(&Payload::text("no JSON"))));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn the_invalid_part_is_named() {
         for (json, named) in [
             (r#"{"when":{}}"#, "`do`"),
             (r#"{"do":"explode"}"#, "`explode`"),

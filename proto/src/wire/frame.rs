@@ -289,7 +289,7 @@ mod tests {
 
     proptest! {
     #[test]
-        fn frames_come_out_whole_however_the_bytes_are_cut(
+        fn frames_are_reassembled_from_any_split(
             frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..12),
             cuts in prop::collection::vec(1usize..9, 1..40),
         ) {
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_frames_pass_in_one_piece_up_to_an_empty_one() {
+    fn whole_frames_pass_in_one_piece_up_to_an_empty_frame() {
         let mut frames = Frames::new(24);
         let whole = stream(&[b"a".to_vec(), b"bc".to_vec()]);
         frames.push(&whole);
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_announcement_allocates_nothing() {
+    fn a_large_length_prefix_allocates_nothing() {
         let mut frames = Frames::new(FROM_BROWSER);
         frames.push(&(u32::try_from(FROM_BROWSER).unwrap()).to_ne_bytes());
         assert_eq!(frames.take(), None);
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_cut_by_the_death_of_its_receiver_is_left_out() {
+    fn a_frame_interrupted_by_a_receiver_restart_is_skipped() {
         let mut gate = FrameGate::new(100);
         let first = framed(&[b'a'; 10]);
         assert_eq!(gate.pass(&first[..7]), GateStep::Forward(7));
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_given_up_is_skipped_and_the_next_one_comes() {
+    fn an_abandoned_frame_is_skipped_and_the_next_is_read() {
         let mut frames = Frames::new(FROM_BROWSER);
         let large = framed(&[b'x'; 5000]);
         frames.push(&large[..3000]);

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn the_invalid_part_is_named() {
         for (json, named) in [
             (r#"{"send":[{"do":"drop"}]}"#, "`drop`"),
             (r#"{"send":[{"types":{"/a":"date"}}]}"#, "`date`"),

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_large_in_options_is_counted() {
+    fn large_option_values_are_counted() {
         let large = "x".repeat(10_000);
         for json in [
             format!(r#"{{"headers":{{"A":"{large}"}}}}"#),

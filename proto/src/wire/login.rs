@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_leads_through_json_in_text() {
+    fn a_path_descends_into_json_inside_text() {
         let hello = Payload::text(HELLO);
         let find = |json: &str| path(json).find(&ParsedMessage::at(&hello));
         assert_eq!(find(r#"["/data","/socket_id"]"#).unwrap(), r#""1.2""#);
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn values_and_credentials_take_their_places() {
+    fn values_and_credentials_are_substituted() {
         let values = Values::from([("id".to_owned(), r#""1.2""#.to_owned())]);
         let steps = read_login(
             r#"[{"when":{"/event":"hello"},"send":[
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn the_invalid_part_is_named() {
         let too_long = json!([{"when":{"/a":1},"take":{"v":vec![""; 17]}}]).to_string();
         for (bad, why) in [
             (r#"{}"#, "sequence"),

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_same_frame_as_if_it_were_written_whole() {
+    fn a_long_frame_equals_the_frame_encoded_whole() {
         let event = |content| {
             Payload::Event(Arc::new(Event {
                 name: Some("e".into()),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_the_pipe_is_none() {
+    fn a_frame_that_fits_the_pipe_is_not_long() {
         assert!(LongFrame::of(&message(Payload::text("x".repeat(TO_BROWSER)))).is_none());
         assert!(LongFrame::of(&BrokerFrame::Ok { id: "1".into() }).is_none());
     }

@@ -199,7 +199,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
-        fn what_is_split_is_joined_again(unit in "\\PC{1,7}|[\"\\\\]{1,3}", length in 0usize..2_500_000) {
+        fn split_frames_are_joined(unit in "\\PC{1,7}|[\"\\\\]{1,3}", length in 0usize..2_500_000) {
             let text = unit.repeat(length / unit.len() + 1);
             let (count, whole) = travel(&text);
             prop_assert!(count >= text.len() / TO_BROWSER);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_several_frames_may_mix() {
+    fn parts_of_several_frames_may_interleave() {
         let mut joiner = Joiner::default();
         assert_eq!(joiner.join(&part("a", 0, false, "1")), Ok(None));
         assert_eq!(joiner.join(&part("b", 0, false, "x")), Ok(None));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_part_is_reported_once_and_the_name_works_again() {
+    fn a_missing_part_is_reported_once_and_its_name_can_be_reused() {
         let mut joiner = Joiner::default();
         joiner.join(&part("a", 0, false, "1")).unwrap();
         assert_eq!(
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_at_once_and_too_large_are_refused() {
+    fn too_many_concurrent_or_too_large_frames_are_refused() {
         let mut joiner = Joiner::default();
         for name in 0..CONCURRENT {
             joiner.join(&part(&name.to_string(), 0, false, "")).unwrap();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_refused_leaves_nothing_and_its_further_parts_are_passed_over() {
+    fn a_refused_frame_frees_its_memory_and_its_further_parts_are_ignored() {
         let mut joiner = Joiner::default();
         assert_eq!(joiner.join(&part("a", 0, false, "12345")), Ok(None));
         assert!(joiner.held() >= 5);

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_preamble_of_a_later_version_is_understood() {
+    fn a_preamble_of_a_later_version_is_accepted() {
         let json = br#"{"longwire":1,"kind":"host","origin":"a@b","pid":7,"version":"9.0.0","more":{"x":1}}"#;
         let preamble = Preamble::parse(json).unwrap();
         assert_eq!(
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_must_say_whom_it_serves() {
+    fn a_host_preamble_needs_an_origin() {
         for json in [
             r#"{"longwire":1,"kind":"host","pid":7,"version":"1"}"#,
             r#"{"longwire":1,"kind":"host","origin":"","pid":7,"version":"1"}"#,

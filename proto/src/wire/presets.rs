@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn every_preset_is_made_of_options_that_exist() {
+    fn every_preset_uses_existing_options() {
         let presets: BTreeMap<String, PresetFields> = serde_json::from_str(PRESETS).unwrap();
         assert_eq!(
             presets.keys().map(String::as_str).collect::<Vec<_>>(),
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn no_preset_beats_less_often_than_idle_limits_of_proxies_allow() {
+    fn every_preset_heartbeat_is_shorter_than_proxy_idle_timeouts() {
         let presets: BTreeMap<String, PresetFields> = serde_json::from_str(PRESETS).unwrap();
         for name in presets.keys() {
             let preset = options(&format!(r#"{{"preset":"{name}"}}"#));
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_the_sessions_own_win_and_codes_are_merged() {
+    fn session_options_override_presets_and_close_codes_are_merged() {
         let mine = options(
             r#"{"closeCodes":{"4004":"stop","4999":"stop"},"format":"text","preset":"discord","heartbeat":false}"#,
         );
@@ -84,14 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_code_wins_over_the_range_it_lies_in() {
+    fn a_single_close_code_overrides_its_range() {
         let centrifugo = options(r#"{"preset":"centrifugo"}"#);
         assert_eq!(centrifugo.close_codes.get(&3005), Some(&CloseClass::Auth));
         assert_eq!(centrifugo.close_codes.get(&3006), Some(&CloseClass::Retry));
     }
 
     #[test]
-    fn an_unknown_preset_names_those_there_are() {
+    fn an_unknown_preset_error_lists_the_known_presets() {
         let raw: Box<RawValue> = serde_json::from_str(r#"{"preset":"x"}"#).unwrap();
         let error = Options::from_json(&raw).unwrap_err();
         assert!(

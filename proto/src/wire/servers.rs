@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_has_one_source_and_one_place() {
+    fn a_cursor_has_one_source_and_one_target() {
         let poll = Poll::from_json(r#"{"items":"/tasks","cursor":{"item":"/id","query":"since","start":0}}"#)
             .unwrap();
         assert_eq!(
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_post_names_what_is_wrong() {
+    fn an_invalid_post_option_is_named() {
         let why = Post::from_json(r#"{"url":"x","headers":{"X-A":1}}"#).unwrap_err();
         assert!(why.contains("`X-A`"), "{why}");
         assert!(Post::from_json(r#"{"headers":{}}"#).is_err());

@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_version_replaces_nothing() {
+    fn an_invalid_version_is_never_newer() {
         for odd in ["", "test", "1", "1.2", "1.2.3.4", "1.2.x"] {
             assert!(!is_newer(odd, "0.0.1") && !is_newer("9.9.9", odd), "{odd}");
         }

@@ -42,7 +42,7 @@ fn times(kind: DialKind, sessions: u64) -> Vec<Duration> {
 }
 
 #[test]
-fn redials_keep_their_distance_and_first_dials_may_come_in_a_burst() {
+fn redials_are_rate_limited_and_first_dials_may_burst() {
     let again = times(DialKind::Redial, 9);
     assert_eq!(again.last(), Some(&Duration::from_secs(2)));
     assert!(
@@ -56,7 +56,7 @@ fn redials_keep_their_distance_and_first_dials_may_come_in_a_burst() {
 }
 
 #[test]
-fn an_extension_has_a_rate_of_its_own() {
+fn each_extension_has_its_own_redial_rate() {
     let times = times(DialKind::Redial, 200);
     // 32 ahead of its rate of 2/s while the broker gives 4/s; then 2/s.
     let late: Vec<_> = times.windows(2).skip(100).map(|pair| pair[1] - pair[0]).collect();
@@ -67,7 +67,7 @@ fn an_extension_has_a_rate_of_its_own() {
 }
 
 #[test]
-fn one_handshake_at_a_time_for_an_extension_and_a_host() {
+fn each_extension_has_one_handshake_at_a_time_per_host() {
     let rules = Rules::default();
     let mut limiter = DialLimiter::default();
     let (mine, other) = (slot("a", "host:443"), slot("b", "host:443"));
@@ -96,7 +96,7 @@ fn one_handshake_at_a_time_for_an_extension_and_a_host() {
 }
 
 #[test]
-fn only_so_many_new_ports_of_this_machine_are_reached_in_a_minute() {
+fn new_loopback_ports_are_limited_per_minute() {
     let rules = Rules::default();
     let mut limiter = DialLimiter::default();
     let mut reached = Vec::new();
@@ -139,7 +139,7 @@ fn only_so_many_new_ports_of_this_machine_are_reached_in_a_minute() {
 }
 
 #[test]
-fn redials_to_this_machine_take_turns_and_first_dials_do_not() {
+fn loopback_redials_are_rate_limited_and_first_dials_are_not() {
     let rules = Rules::default();
     let mut limiter = DialLimiter::default();
     let slot = here("a", 1);
@@ -167,7 +167,7 @@ fn redials_to_this_machine_take_turns_and_first_dials_do_not() {
 }
 
 #[test]
-fn who_has_just_asked_goes_before_redials() {
+fn a_first_dial_is_granted_before_waiting_redials() {
     let rules = Rules::default();
     let mut limiter = DialLimiter::default();
     for key in 0..3 {

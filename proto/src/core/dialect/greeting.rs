@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_however_a_server_writes_them() {
+    fn numbers_are_parsed_in_every_notation() {
         for numbers in [
             r#""pingInterval":15000,"pingTimeout":5000,"maxPayload":1000000"#,
             r#""pingInterval":"15000","pingTimeout":"5000","maxPayload":"1e6""#,
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_values_are_named_or_harmless() {
+    fn invalid_values_are_named_or_clamped() {
         let odd = r#"{"sid":7,"pingInterval":"soon","pingTimeout":1}"#;
         assert!(Greeting::read(odd).unwrap_err().contains("soon"));
         assert!(Greeting::read("[]").is_err());

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_for_its_key_only() {
+    fn a_resume_token_is_returned_only_for_its_own_key() {
         let here = key(Protocol::SocketIo, "http://a/x", socketio("/one/"));
         let others = [
             key(Protocol::Poll, "http://a/x", socketio("/one/")),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn one_token_is_kept_for_each_protocol() {
+    fn one_resume_token_is_stored_per_protocol() {
         let stream = |url| key(Protocol::EventStream, url, ProtocolTerms::None);
         let mut tokens = ResumeTokens::default();
         tokens.store(stream("http://a"), token(1));

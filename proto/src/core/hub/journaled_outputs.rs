@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_outputs_of_sessions_with_a_journal_have_one() {
+    fn only_outputs_of_journaled_sessions_name_a_journal() {
         let mut outputs = JournaledOutputs::default();
         assert_eq!(outputs.journal_of_polled(), None);
         let first = outputs.next_number(1);

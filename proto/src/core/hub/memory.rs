@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_follow_what_each_session_holds() {
+    fn memory_totals_follow_the_bytes_each_session_holds() {
         let (a, b) = (Name::from("a"), Name::from("b"));
         let mut memory = Memory::default();
         memory.set(SessionKey(1), &a, 10);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extension_may_hold_its_fair_share_whatever_the_others_hold() {
+    fn an_extension_may_hold_its_fair_share_regardless_of_others() {
         let (a, b) = (Name::from("a"), Name::from("b"));
         let rules = Rules::default();
         let all = rules.memory.sessions();

@@ -7,7 +7,7 @@ use crate::wire::record::{
 };
 
 #[test]
-fn records_of_version_1_are_read_and_would_be_written_the_same() {
+fn version_1_records_decode_and_encode_to_the_same_bytes() {
     let lines = include_str!("../../../../tests/fixtures/journal-v1/records.txt").lines();
     let mut kinds = std::collections::BTreeSet::new();
     for line in lines {
@@ -31,7 +31,7 @@ fn records_of_version_1_are_read_and_would_be_written_the_same() {
 }
 
 #[test]
-fn every_note_comes_back_as_it_was() {
+fn every_journal_record_round_trips() {
     let message = |payload| Body::Message { payload, time: 1234 };
     let mut change = StateChange::new(State::Waiting);
     change.error = Some(ErrorInfo::new(Code::Refused, "nobody"));
@@ -108,7 +108,7 @@ const fn entry(body: Body) -> JournalRecord {
 }
 
 #[test]
-fn gaps_and_overflows_are_spelled_like_this_on_disk() {
+fn gap_reasons_and_overflow_modes_have_stable_names_on_disk() {
     let reasons = [
         (GapReason::Overflow, "overflow"),
         (GapReason::Age, "age"),
@@ -140,7 +140,7 @@ fn gaps_and_overflows_are_spelled_like_this_on_disk() {
 }
 
 #[test]
-fn outcomes_are_spelled_like_this_on_disk() {
+fn outcomes_have_stable_names_on_disk() {
     let outcomes = [
         (Outcome::Sent, "sent"),
         (Outcome::Confirmed, "confirmed"),
@@ -169,7 +169,7 @@ fn outcomes_are_spelled_like_this_on_disk() {
 }
 
 #[test]
-fn states_are_spelled_like_this_on_disk() {
+fn states_have_stable_names_on_disk() {
     let states = [
         (State::Connecting, Continuity::Server, "connecting", "server"),
         (State::Open, Continuity::None, "open", "none"),
@@ -209,7 +209,7 @@ fn states_are_spelled_like_this_on_disk() {
 }
 
 #[test]
-fn cut_records_make_no_sense_and_no_panic() {
+fn truncated_records_are_rejected_without_panic() {
     let record = Record {
         seq: 1,
         body: Body::Message {
@@ -231,7 +231,7 @@ fn cut_records_make_no_sense_and_no_panic() {
 }
 
 #[test]
-fn a_large_content_is_not_copied() {
+fn a_large_payload_is_not_copied() {
     let content = Bytes::from("x".repeat(MAX_COPIED + 1));
     for payload in [
         Payload::Text(content.clone()),

@@ -51,7 +51,7 @@ fn only_a_pong_proves_what_was_written_before_its_ping() {
 }
 
 #[test]
-fn what_the_link_never_took_waits_again_in_order() {
+fn untransmitted_messages_are_requeued_in_order() {
     let mut outbox = Outbox::default();
     for id in ["a", "b", "c", "d"] {
         outbox.accept(item(id));
@@ -67,7 +67,7 @@ fn what_the_link_never_took_waits_again_in_order() {
 }
 
 #[test]
-fn what_was_written_never_waits_again_without_its_content() {
+fn written_messages_whose_payload_was_released_are_not_requeued() {
     let mut outbox = Outbox::default();
     outbox.accept(item("a"));
     hand(&mut outbox);
@@ -77,7 +77,7 @@ fn what_was_written_never_waits_again_without_its_content() {
 }
 
 #[test]
-fn resend_goes_first_again_and_volatile_goes_nowhere() {
+fn resend_messages_are_requeued_first_and_volatile_ones_are_dropped() {
     let mut outbox = Outbox::default();
     outbox.accept(Item {
         resend: true,
@@ -95,7 +95,7 @@ fn resend_goes_first_again_and_volatile_goes_nowhere() {
 }
 
 #[test]
-fn what_an_earlier_link_may_have_carried_is_never_called_unsent() {
+fn messages_possibly_sent_on_an_earlier_link_are_never_reported_unsent() {
     let mut outbox = Outbox::default();
     for id in ["waits", "ends"] {
         outbox.accept(Item {
@@ -112,7 +112,7 @@ fn what_an_earlier_link_may_have_carried_is_never_called_unsent() {
 }
 
 #[test]
-fn what_the_next_link_cannot_carry_has_no_place_on_it_and_is_unsent_only_if_no_other_had_it() {
+fn messages_the_next_link_cannot_carry_are_unsent_only_if_no_link_carried_them() {
     let mut outbox = Outbox::default();
     let not_sent = || ErrorInfo::new(Code::NotSent, "no events here");
     for id in ["checked", "refused", "answered"] {
@@ -150,7 +150,7 @@ fn what_the_next_link_cannot_carry_has_no_place_on_it_and_is_unsent_only_if_no_o
 }
 
 #[test]
-fn an_unnamed_message_leaves_no_trace_once_written() {
+fn a_message_without_id_is_forgotten_once_written() {
     let mut outbox = Outbox::default();
     outbox.accept(Item { id: None, ..item("") });
     hand(&mut outbox);
@@ -160,7 +160,7 @@ fn an_unnamed_message_leaves_no_trace_once_written() {
 }
 
 #[test]
-fn waiting_ends_with_its_time_and_only_once() {
+fn a_waiting_message_expires_once_at_its_deadline() {
     let mut outbox = Outbox::default();
     let serial = outbox.accept(item("a"));
     assert_eq!(outbox.deadline(), Some(LATER));
@@ -171,7 +171,7 @@ fn waiting_ends_with_its_time_and_only_once() {
 }
 
 #[test]
-fn a_cancelled_message_says_whether_it_may_have_gone() {
+fn a_cancelled_message_reports_whether_it_may_have_been_sent() {
     let mut outbox = Outbox::default();
     let waits = outbox.accept(item("a"));
     let result_names = |settled: Option<Settled>| match settled.map(|settled| settled.result) {
@@ -191,7 +191,7 @@ fn a_cancelled_message_says_whether_it_may_have_gone() {
 }
 
 #[test]
-fn bounds_hold_and_one_oversize_message_fits_an_empty_outbox() {
+fn bounds_are_enforced_and_an_empty_outbox_accepts_one_oversize_message() {
     let bounds = OutboxBounds {
         messages: 2,
         bytes: 10,
@@ -206,7 +206,7 @@ fn bounds_hold_and_one_oversize_message_fits_an_empty_outbox() {
 }
 
 #[test]
-fn only_so_many_settled_ids_are_remembered() {
+fn the_number_of_remembered_settled_ids_is_bounded() {
     let mut outbox = Outbox::default();
     for number in 0..=MAX_REMEMBERED {
         let serial = outbox.accept(item(&number.to_string()));
@@ -219,7 +219,7 @@ fn only_so_many_settled_ids_are_remembered() {
 }
 
 #[test]
-fn what_was_answered_before_its_proof_takes_no_room_any_more() {
+fn messages_answered_before_their_proof_use_no_in_flight_bytes() {
     let mut outbox = Outbox::default();
     let big = MAX_IN_FLIGHT_BYTES / 2;
     for round in 0..3u32 {

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_text_stays_on_this_machine() {
+    fn unencrypted_urls_are_allowed_only_for_loopback() {
         for allowed in [
             "ws://localhost:1",
             "ws://127.8.8.8/x",
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_has_no_secrets() {
+    fn a_shown_url_contains_no_secrets() {
         let url = parse_url(
             "wss://user:secret@example.com/path?token=secret",
             &ExtensionRule::default(),

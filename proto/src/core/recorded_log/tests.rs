@@ -35,7 +35,7 @@ const RECORD: Option<u8> = Some(2);
 const RESERVED: Option<u8> = Some(3);
 
 #[test]
-fn a_block_of_numbers_comes_before_the_first_of_them() {
+fn a_block_of_sequence_numbers_is_reserved_before_use() {
     let mut log = log();
     let first = written(|to| {
         log.append(to, message("a"), None);
@@ -49,7 +49,7 @@ fn a_block_of_numbers_comes_before_the_first_of_them() {
 }
 
 #[test]
-fn a_run_of_losses_is_written_down_as_one_before_what_follows() {
+fn consecutive_losses_are_recorded_as_one_gap_before_the_next_record() {
     let mut log = log();
     written(|to| {
         log.append(to, message("a"), None);
@@ -66,7 +66,7 @@ fn a_run_of_losses_is_written_down_as_one_before_what_follows() {
 }
 
 #[test]
-fn a_gap_that_took_the_place_of_a_message_is_written_down_before_it_is_delivered() {
+fn a_gap_replacing_a_message_is_recorded_before_delivery() {
     let mut log = log();
     written(|to| {
         log.append(to, message("a"), None);
@@ -78,7 +78,7 @@ fn a_gap_that_took_the_place_of_a_message_is_written_down_before_it_is_delivered
 }
 
 #[test]
-fn without_a_journal_nothing_is_written_down() {
+fn without_a_journal_nothing_is_recorded() {
     let mut log = RecordedLog::default();
     let nothing = written(|to| {
         log.append(to, message("a"), None);
@@ -93,7 +93,7 @@ fn without_a_journal_nothing_is_written_down() {
 }
 
 #[test]
-fn the_journal_forgets_what_is_finished_in_large_steps_or_at_the_end() {
+fn the_journal_is_trimmed_in_large_steps_or_when_empty() {
     let mut log = log();
     written(|to| {
         log.append(to, message("a"), None);

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_may_take_what_the_others_leave() {
+    fn a_session_may_use_the_budget_that_others_leave() {
         let budget = Budget::new(100, 30, 50);
         assert_eq!(budget.left(), 20);
         assert!(budget.check(20).is_ok());

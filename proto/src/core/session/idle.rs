@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_link_goes_before_the_session() {
+    fn the_link_is_closed_before_the_session_expires() {
         let options = Options {
             linger: 1000,
             expire: 5000,

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_messages_need_a_link_that_may_come_up() {
+    fn closing_waits_for_messages_only_while_a_link_may_open() {
         let waits = Unfinished {
             total: 1,
             waits: true,
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_protocol_without_close_frames_ends_when_every_message_has() {
+    fn a_protocol_without_close_frames_closes_after_the_last_message() {
         let mut link = LinkView::for_tests();
         link.abilities.pings = false;
         assert_eq!(
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn who_closes_first_says_how_and_it_ends_once() {
+    fn the_first_close_determines_code_and_reason_and_ends_once() {
         let mut lifecycle = closing();
         lifecycle.begin_closing(4000, "late".to_owned(), Duration::ZERO);
         assert_eq!(lifecycle.deadline(), Some(Duration::from_secs(5)));
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_close_without_an_answer_is_not_clean() {
+    fn an_unanswered_close_is_not_clean() {
         let end = |code| LinkEnd {
             code,
             ..LinkEnd::default()

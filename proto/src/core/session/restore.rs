@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_trusted_depends_on_the_end_the_machine_and_the_damage() {
+    fn recovery_trust_depends_on_clean_end_boot_and_damage() {
         let meta = meta();
         let of = |is_clean, damage, boot| Trust::of(&meta, is_clean, damage, boot);
         assert_eq!(of(true, None, "later"), Trust::Complete);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_journal_gets_another_epoch_and_a_gap_up_to_the_reserved_number() {
+    fn a_damaged_journal_gets_a_new_epoch_and_a_gap_up_to_the_reserved_number() {
         let records = [JournalRecord::Meta(meta()), JournalRecord::Reserved(4096)];
         let (whole, _) = restore(&records, None);
         assert_eq!(&*whole.spec.identity.epoch, "e");
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_needs_its_owner_and_a_version_that_is_known() {
+    fn a_journal_needs_an_owner_and_a_known_version() {
         assert!(newest_meta(&[JournalRecord::Clean]).is_err());
         let newer = Meta {
             version: VERSION + 1,
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_only_carried_a_session_in_memory_goes() {
+    fn the_journal_of_a_memory_session_is_removed_after_restore() {
         let carried = Meta {
             in_memory: true,
             ..meta()

@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_comes_back_from_what_a_journal_says_of_it() {
+    fn a_spec_is_restored_from_its_journal_records() {
         let options = Options {
             durability: Durability::Disk,
             expire: 7,
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn other_options_do_not_change_what_it_survives() {
+    fn changed_options_do_not_change_durability_or_expiry() {
         let mut spec = Spec::new(Identity::for_tests(), Arc::default());
         let held = spec.held();
         let options = Options {

@@ -24,7 +24,7 @@ fn natives(bytes: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn one_goes_naked_and_several_in_a_batch() {
+fn one_frame_is_sent_alone_and_several_in_a_batch() {
     let mut packer = Packer::default();
     packer.add_encoded(br#"{"type":"pong","id":"1"}"#);
     assert_eq!(natives(&packer.take()), [r#"{"type":"pong","id":"1"}"#]);
@@ -38,7 +38,7 @@ fn one_goes_naked_and_several_in_a_batch() {
 }
 
 #[test]
-fn a_batch_ends_before_it_grows_too_large() {
+fn a_batch_is_closed_before_it_exceeds_its_limit() {
     let mut packer = Packer::default();
     let big = format!("[{}]", "1".repeat(BATCH / 2));
     for _ in 0..3 {
@@ -55,7 +55,7 @@ fn a_batch_ends_before_it_grows_too_large() {
 }
 
 #[test]
-fn a_frame_at_the_limit_goes_whole_and_one_byte_more_in_parts() {
+fn a_frame_at_the_limit_is_sent_whole_and_a_larger_one_in_parts() {
     let mut packer = Packer::default();
     packer.add_encoded(b"1");
     let whole = "2".repeat(TO_BROWSER);
@@ -148,7 +148,7 @@ fn unrolled(frame: &Value) -> Vec<Value> {
 }
 
 #[test]
-fn messages_in_a_row_stand_in_one_frame_for_a_port_that_takes_it() {
+fn consecutive_messages_share_one_frame_if_the_port_accepts_it() {
     let frames = [
         message(5, KIND, "a\""),
         message(6, KIND, "b"),
@@ -168,7 +168,7 @@ fn messages_in_a_row_stand_in_one_frame_for_a_port_that_takes_it() {
 }
 
 #[test]
-fn what_is_not_alike_or_does_not_follow_stands_apart() {
+fn messages_that_differ_or_are_not_consecutive_get_their_own_frame() {
     for (seq, kind) in [
         (7, KIND),
         (5, KIND),
@@ -194,7 +194,7 @@ fn what_is_not_alike_or_does_not_follow_stands_apart() {
 }
 
 #[test]
-fn a_run_stays_within_a_batch_and_what_is_large_travels_alone() {
+fn a_run_fits_a_batch_and_large_messages_are_sent_alone() {
     let text = "\u{1}".repeat(10_000);
     let frames: Vec<_> = (1..=12).map(|seq| message(seq, KIND, &text)).collect();
     let natives = packed(true, &frames);
@@ -234,7 +234,7 @@ proptest! {
 }
 
 #[test]
-fn batches_and_parts_are_distinguished_from_other_frames_however_they_are_written() {
+fn batches_and_parts_are_recognised_in_any_json_formatting() {
     for json in [
         r#"{"type":"batch","frames":[{},2]}"#,
         r#" {"frames":[{},2], "type" : "b\u0061tch"}"#,

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_as_it_was_written() {
+    fn elements_are_returned_verbatim() {
         assert_eq!(
             elements(r#"[ 1 ,"a\"],", {"b":[2, 3]} ,[] , null,-0.5e1]"#),
             ["1", r#""a\"],""#, r#"{"b":[2, 3]}"#, "[]", "null", "-0.5e1"]
@@ -203,7 +203,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn they_are_those_of_a_document(text in r#"\[( ?(1|"\\\\"|"[\[\],\\"]{0,3}"|\[1,\{"a": \[2\]\}\]|\{\}|true) ?,?){0,5}\]"#) {
+        fn elements_equal_those_of_the_document_parser(text in r#"\[( ?(1|"\\\\"|"[\[\],\\"]{0,3}"|\[1,\{"a": \[2\]\}\]|\{\}|true) ?,?){0,5}\]"#) {
             let document = Document::parse(&text);
             let expected: Vec<String> = document.iter().flat_map(|document| {
                 document.root().elements().map(|element| element.raw().to_owned()).collect::<Vec<_>>()

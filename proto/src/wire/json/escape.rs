@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn every_character_is_escaped_as_serde_json_does_wherever_it_stands() {
+    fn every_character_is_escaped_as_by_serde_json_at_any_position() {
         for character in ('\0'..='\u{ff}').chain(['\u{2028}', '\u{ffff}', '\u{1f600}']) {
             for before in 0..2 * BLOCK {
                 for after in [0, 1, BLOCK] {

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_are_known_however_they_are_written() {
+    fn whole_numbers_are_recognised_in_every_notation() {
         for raw in ["7", "7.0", "75e1", "-0.0", "1e300"] {
             assert!(is_integer(raw), "{raw}");
         }

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn it_finds_what_a_document_finds() {
+    fn an_outline_finds_what_a_document_finds() {
         for (text, pointer, found) in [
             (r#" {"a":[1,{"b":2}]} "#, "", Some(r#"{"a":[1,{"b":2}]}"#)),
             (r#"{"a":[1,{"b":2}]}"#, "/a/1/b", Some("2")),
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_has_no_outline() {
+    fn invalid_json_has_no_outline() {
         for text in ["", "{", "[1,]", "{\"a\":1}x"] {
             assert!(Outline::of(text.as_bytes(), &Pointers::NONE).is_none(), "{text}");
         }
@@ -301,7 +301,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_ways_of_looking_agree(
+        fn outline_and_document_agree(
             text in r#"[\[\]{}",:ab01 ]{0,40}|\{"a":(\{("[ab]":(1|\[[0-3](,"b")?\]),?){0,3}\}|\[1,\{"a":2\}\])(,"[ab]":[0-9]{1,2}){0,2}\}"#,
         ) {
             for pointer in ["", "/a", "/b", "/a/0", "/a/a", "/a/b", "/a/b/0", "/0", "/a/1/a"] {

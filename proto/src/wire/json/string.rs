@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_of_a_pair_survive_and_whole_pairs_are_one_character() {
+    fn lone_surrogates_survive_and_pairs_are_one_character() {
         for (json, lossy) in [
             (r#""a\ud83d""#, "a\u{fffd}"),
             (r#""\ude00b""#, "\u{fffd}b"),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_string_are_not_read_back() {
+    fn invalid_bytes_are_not_deserialized_as_a_string() {
         assert!(serde_json::from_str::<JsString>("[237,160,189]").is_ok());
         assert!(serde_json::from_str::<JsString>("[255]").is_err());
         assert!(serde_json::from_str::<JsString>("[195]").is_err());

@@ -11,7 +11,7 @@ fn at(text: &str, pointer: &str) -> Option<String> {
 }
 
 #[test]
-fn what_json_parse_takes_is_taken() {
+fn everything_json_parse_accepts_is_accepted() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     for text in [
         r#""\ud83d""#,
@@ -66,7 +66,7 @@ fn what_json_parse_takes_is_taken() {
 }
 
 #[test]
-fn pointers_lead_to_what_was_received() {
+fn pointers_find_values_verbatim() {
     let text = r#"{"a":[0,{"b":1.0},"x"],"":5,"m~n":6,"c/d":7,"a\u0062":8,"\ud83d":9,"two":1,"two":2}"#;
     for (pointer, found) in [
         ("/a/1", r#"{"b":1.0}"#),
@@ -89,7 +89,7 @@ fn pointers_lead_to_what_was_received() {
 }
 
 #[test]
-fn large_objects_and_arrays_are_found_in_by_an_index() {
+fn large_objects_and_arrays_are_searched_through_an_index() {
     let members: Vec<String> = (0..1000).map(|n| format!("\"k{n}\":{n}")).collect();
     let text = format!(
         "{{{},\"k7\":\"last\",\"list\":[{}]}}",
@@ -119,7 +119,7 @@ fn equal_values_have_one_canonical_text() {
 }
 
 #[test]
-fn numbers_are_read_as_javascript_reads_them() {
+fn numbers_are_converted_as_in_javascript() {
     let number = |text: &str| Document::parse(text).unwrap().root().to_number();
     assert_eq!(number("15000.0"), Some(15000.0));
     assert_eq!(number("\" 15000 \""), Some(15000.0));

@@ -66,7 +66,7 @@ mod tests {
     use crate::wire::code::Code;
 
     #[test]
-    fn the_answer_finds_its_sender_by_the_beginning() {
+    fn the_beginning_of_an_oversize_frame_identifies_its_sender() {
         for (begun, id, session) in [
             (
                 r#"{"type":"send","session":"s","id":"7","text":"xxx"#,

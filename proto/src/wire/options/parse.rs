@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_needs_to_say_when_it_has_succeeded() {
+    fn a_login_needs_a_ready_rule() {
         let login = r#""login":[{"when":{"/type":"hello"},"send":[{"text":"me"}]}]"#;
         let alone = parse(&format!("{{{login}}}")).unwrap_err();
         assert!(alone.message.contains("option `login`") && alone.message.contains("`ready`"));
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_options_are_named_and_the_rest_applies() {
+    fn unknown_options_are_reported_and_the_others_apply() {
         let (options, ignored) =
             parse(r#"{"future":1,"format":"json","reconnect":{"minDelay":100}}"#).unwrap();
         assert_eq!(ignored, ["future"]);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn false_switches_off() {
+    fn false_disables_an_option() {
         let (options, _) = parse(r#"{"reconnect":false,"heartbeat":false}"#).unwrap();
         assert_eq!((options.reconnect, options.heartbeat), (None, None));
     }

@@ -20,7 +20,7 @@ fn every_term_must_hold_and_an_array_means_any_of() {
 }
 
 #[test]
-fn what_a_rule_costs_is_bounded() {
+fn the_cost_of_a_rule_is_bounded() {
     let many = |count: usize| {
         (0..count)
             .map(|index| (format!("/{index}"), index))
@@ -48,7 +48,7 @@ fn what_a_rule_costs_is_bounded() {
 }
 
 #[test]
-fn a_number_is_itself_however_it_is_written() {
+fn numbers_match_in_every_notation() {
     let matches = |rule: Value, text: &str| {
         let rule = Rule::from_json(&rule.to_string()).unwrap();
         rule.matches(&ParsedMessage::at(&Payload::text(text)))
@@ -65,7 +65,7 @@ fn a_number_is_itself_however_it_is_written() {
 }
 
 #[test]
-fn an_event_has_a_name_and_a_namespace_beside_its_arguments() {
+fn rules_match_the_name_and_namespace_of_an_event() {
     let rule = json!({"event": ["tick", "tock"], "namespace": "/prices", "/0/id": 7});
     let rule = Rule::from_json(&rule.to_string()).unwrap();
     let event = |name: &str, namespace: Option<&str>, args: Value| {
@@ -96,7 +96,7 @@ fn an_event_has_a_name_and_a_namespace_beside_its_arguments() {
 }
 
 #[test]
-fn a_bad_term_is_named() {
+fn an_invalid_term_is_named() {
     for (rule, named) in [
         (json!({"type": "a"}), "`type`"),
         (json!({"event": 7}), "`event`"),

@@ -7,7 +7,7 @@ fn read(json: &str) -> SocketIoOptions {
 }
 
 #[test]
-fn paths_are_requested_as_engine_io_client_does() {
+fn paths_equal_those_of_engine_io_client() {
     for (json, path) in [
         ("{}", "/socket.io/"),
         (r#"{"path":"/live"}"#, "/live/"),
@@ -35,7 +35,7 @@ fn values_become_text_as_in_javascript() {
 }
 
 #[test]
-fn a_transport_has_options_of_its_own() {
+fn each_transport_has_its_own_options() {
     let given = read(
         r#"{"extraHeaders":{"X-A":"all"},"timestampParam":"ts",
             "transportOptions":{"polling":{"extraHeaders":{"X-P":"p"},"timestampRequests":false},
@@ -51,7 +51,7 @@ fn a_transport_has_options_of_its_own() {
 }
 
 #[test]
-fn whatever_cannot_be_had_is_refused_by_name() {
+fn unsupported_options_are_refused_by_name() {
     for (names, _) in REFUSED {
         for name in *names {
             let why = SocketIoOptions::from_json(&format!(r#"{{"{name}":1}}"#)).unwrap_err();

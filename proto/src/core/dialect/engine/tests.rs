@@ -82,7 +82,7 @@ fn polling_is_opened_and_posts_what_fits() {
 }
 
 #[test]
-fn an_upgrade_ends_polling_before_it_says_so() {
+fn an_upgrade_drains_polling_before_sending_the_upgrade_packet() {
     let mut engine = engine(true, true);
     engine.get_answered(&answer(200, GREETING));
     assert!(acts(&mut engine).contains(&"open a=1&EIO=4&transport=websocket&sid=abc".to_owned()));
@@ -107,7 +107,7 @@ fn an_upgrade_ends_polling_before_it_says_so() {
 }
 
 #[test]
-fn a_socket_that_does_not_come_leaves_polling_as_it_is() {
+fn a_failed_upgrade_probe_leaves_polling_unchanged() {
     let mut engine = engine(true, true);
     engine.get_answered(&answer(200, GREETING));
     acts(&mut engine);
@@ -125,7 +125,7 @@ fn a_socket_that_does_not_come_leaves_polling_as_it_is() {
 }
 
 #[test]
-fn a_socket_alone_says_nothing_before_the_greeting() {
+fn websocket_only_sends_nothing_before_the_engine_io_handshake() {
     let mut engine = engine(false, true);
     assert_eq!(acts(&mut engine), ["open a=1&EIO=4&transport=websocket"]);
     engine.transmit(Payload::text("40"));
@@ -136,7 +136,7 @@ fn a_socket_alone_says_nothing_before_the_greeting() {
 }
 
 #[test]
-fn a_mark_first_and_base64_without_padding_are_read_as_browsers_read_them() {
+fn a_bom_and_unpadded_base64_are_accepted_as_in_browsers() {
     let mut engine = engine(true, false);
     acts(&mut engine);
     engine.get_answered(&answer(200, &format!("\u{feff}{GREETING}")));
@@ -151,7 +151,7 @@ fn a_mark_first_and_base64_without_padding_are_read_as_browsers_read_them() {
 }
 
 #[test]
-fn a_body_of_very_many_packets_is_reported_in_pieces_and_nothing_is_asked_before_its_end() {
+fn a_body_of_many_packets_is_reported_in_pieces_before_the_next_poll() {
     let mut engine = engine(true, false);
     engine.get_answered(&answer(200, GREETING));
     acts(&mut engine);
@@ -175,7 +175,7 @@ fn a_body_of_very_many_packets_is_reported_in_pieces_and_nothing_is_asked_before
 }
 
 #[test]
-fn nothing_is_asked_while_reading_rests() {
+fn a_paused_engine_does_not_poll() {
     let mut engine = engine(true, false);
     engine.get_answered(&answer(200, GREETING));
     acts(&mut engine);
@@ -189,7 +189,7 @@ fn nothing_is_asked_while_reading_rests() {
 }
 
 #[test]
-fn polling_is_tried_where_a_socket_does_not_come_unless_nobody_is_let_in() {
+fn polling_is_tried_after_a_failed_websocket_unless_credentials_were_refused() {
     for (status, tried) in [
         (None, true),
         (Some(400), true),
@@ -210,7 +210,7 @@ fn polling_is_tried_where_a_socket_does_not_come_unless_nobody_is_let_in() {
 }
 
 #[test]
-fn the_other_transport_is_tried_once_and_only_if_that_is_wanted() {
+fn try_all_transports_tries_the_other_transport_once() {
     for (try_all, tried) in [(Some(true), true), (Some(false), false), (None, false)] {
         let mut engine = start(EngineTransports {
             try_all,
@@ -234,7 +234,7 @@ fn the_other_transport_is_tried_once_and_only_if_that_is_wanted() {
 }
 
 #[test]
-fn an_upgrade_is_remembered_if_that_is_wanted() {
+fn remember_upgrade_starts_with_websocket_after_an_upgrade() {
     for (remember_upgrade, was_on_socket, direct) in
         [(true, true, true), (true, false, false), (false, true, false)]
     {
@@ -258,7 +258,7 @@ fn an_upgrade_is_remembered_if_that_is_wanted() {
 }
 
 #[test]
-fn urls_are_written_as_the_options_say() {
+fn urls_follow_the_request_options() {
     let request_options = |param: &str| RequestOptions {
         timestamp_param: Some(param.to_owned()),
         base64: true,
@@ -293,7 +293,7 @@ fn urls_are_written_as_the_options_say() {
 }
 
 #[test]
-fn a_status_is_the_servers_word_only_before_the_session() {
+fn an_http_status_is_reported_only_before_the_session_opens() {
     let mut refused = engine(true, false);
     acts(&mut refused);
     refused.get_answered(&answer(403, "no"));

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_was_not_polled_is_asked_for_again() {
+    fn undelivered_events_are_requested_again() {
         let (options, mut out, mut outlines) = (Options::default(), VecDeque::new(), Outlines::default());
         let mut ctx = context(&options, &mut out, &mut outlines);
         let mut stream = begin(&mut ctx, ResumeToken::default());

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_the_standard() {
+    fn the_examples_of_the_standard_are_parsed() {
         assert_eq!(
             parsed("data: YHOO\ndata: +2\ndata: 10\n\n"),
             [event(None, "YHOO\n+2\n10")]
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_in_three_ways_and_a_mark_may_come_first() {
+    fn all_three_line_endings_and_a_leading_bom_are_accepted() {
         assert_eq!(
             parsed("\u{feff}event: a\r\ndata: 1\r\rdata: 2\n\r\n"),
             [event(Some("a"), "1"), event(None, "2")]
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_left_out() {
+    fn invalid_fields_and_incomplete_events_are_ignored() {
         assert_eq!(
             parsed("retry: 1000\nretry: x\nretry\nid: a\0b\nfoo: bar\nevent: message\ndata: x\n\n"),
             [ParsedEvent::Retry(1000), event(None, "x")]
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_beyond_the_limit_is_reported_and_the_next_one_comes() {
+    fn an_event_above_the_limit_is_reported_and_the_next_is_parsed() {
         let mut parser = Parser::new(10);
         let mut events = Vec::new();
         parser.push(

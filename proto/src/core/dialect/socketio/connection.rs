@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_written_as_servers_expect_them() {
+    fn events_are_encoded_as_servers_expect() {
         let mut socketio = socketio();
         assert_eq!(
             texts(&emit(&mut socketio, &event("a", None, "[]"), None)),
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_travel_as_attachments_and_user_keys_survive() {
+    fn bytes_become_attachments_and_user_keys_are_escaped() {
         let mut socketio = socketio();
         let sent = r#"[{"x":{"$base64":"AQI="},"y":{"$$base64":"me"}},{"$base64":"Aw=="}]"#;
         let packets = emit(&mut socketio, &event("up", None, sent), None);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_cannot_make_it_keep_without_end() {
+    fn stored_attachments_and_reply_ids_are_bounded() {
         assert!(matches!(
             decoded(r#"451025-["a"]"#),
             Some(ServerEvent::Malformed(_))
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_may_have_a_query_of_its_own() {
+    fn a_namespace_may_have_its_own_query() {
         let mut socketio =
             SocketIoConnection::new(vec!["/main?a=1".to_owned(), "/other".to_owned()], usize::MAX);
         assert_eq!(
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_goes_out_once_in_its_namespace() {
+    fn a_reply_is_sent_once_in_its_namespace() {
         let mut socketio = socketio();
         socketio.store_reply_id(5, Some("/n".to_owned()), 7);
         let (namespace, id) = socketio.take_reply_id(5).unwrap();
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_remembers_gets_the_resume_position() {
+    fn a_server_with_recovery_receives_the_resume_position() {
         let mut recovery = Recovery::default();
         let mut first = socketio();
         assert_eq!(first.connect("/", None, &recovery), Payload::text("40"));
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_are_counted_back_into_messages() {
+    fn packet_counts_are_converted_to_message_counts() {
         let mut socketio = socketio();
         assert_eq!(socketio.taken(7), u64::MAX);
         socketio.handed(1, None);

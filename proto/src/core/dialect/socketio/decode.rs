@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_the_protocol() {
+    fn the_examples_of_the_protocol_are_decoded() {
         let plain = |name, namespace, args: &'static str| Payload::args(Some(name), namespace, args);
         assert_eq!(
             decoded(r#"42["foo"]"#),
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_server_is_recognised() {
+    fn an_unsupported_protocol_version_is_recognised() {
         let polling =
             r#"96:0{"sid":"x","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":5000}2:40"#;
         assert_eq!(decoded(polling), Some(ServerEvent::UnsupportedVersion));

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ping_breaks_it_and_pausing_stops_it() {
+    fn a_ping_resets_the_silence_timer_and_a_pause_stops_it() {
         let mut silence = Silence::default();
         assert_eq!(silence.ends_at(), None);
         silence.begin(at(0), at(45), at(10));

@@ -27,7 +27,7 @@ fn refused(json: serde_json::Value, url: &str, rule: &ExtensionRule) -> Option<C
 }
 
 #[test]
-fn a_header_is_refused_by_whichever_option_it_comes() {
+fn a_forbidden_header_is_refused_in_every_option() {
     let rule = ExtensionRule::default();
     for name in [
         "Host",
@@ -105,7 +105,7 @@ fn the_servers_own_origin_is_allowed_and_others_need_the_settings() {
 }
 
 #[test]
-fn an_add_on_may_name_its_pages_and_its_id_is_no_origin() {
+fn an_add_on_may_use_its_page_origin_and_its_id_is_not_an_origin() {
     let may = |value: &str, own: &str| may_be_origin(value, own, &[]);
     let page = "moz-extension://12345678-9abc-def0-1234-56789abcdef0";
     assert!(may(page, "addon@example"));
@@ -147,7 +147,7 @@ fn every_path_that_is_requested_must_be_allowed() {
 }
 
 #[test]
-fn a_proxy_needs_leave_and_must_be_allowed_itself() {
+fn a_proxy_needs_permission_and_must_be_in_the_allow_list() {
     let proxy = |url: &str| json!({"proxy": url});
     let target = "wss://only.example/";
     let mut only = rule(&["wss://only.example", "wss://proxy.example:3128"]);
@@ -196,7 +196,7 @@ fn a_proxy_needs_leave_and_must_be_allowed_itself() {
 }
 
 #[test]
-fn what_is_requested_is_judged_by_itself() {
+fn each_request_is_checked_against_the_rules() {
     let rule = rule(&["ws://loopback/feed/*"]);
     let ask = |url: &str, name: &str, value: &str| {
         let header = (name.to_owned(), value.to_owned());
@@ -226,7 +226,7 @@ fn what_is_requested_is_judged_by_itself() {
 }
 
 #[test]
-fn a_refusal_names_the_option_that_asks_for_it() {
+fn a_refusal_names_the_offending_option() {
     let rule = rule(&["wss://a.b/socket.io/*", "wss://a.b/data"]);
     let message = |json: serde_json::Value, url: &str| {
         let url = read_url(url).unwrap();

@@ -30,7 +30,7 @@ fn gaps(log: &Log) -> Vec<(u64, u64, u64)> {
 }
 
 #[test]
-fn dropped_messages_become_one_gap_in_their_place() {
+fn dropped_messages_become_one_gap_at_their_position() {
     let mut log = Log::default();
     for _ in 0..5 {
         log.append(at(0), message(10), None);
@@ -46,7 +46,7 @@ fn dropped_messages_become_one_gap_in_their_place() {
 }
 
 #[test]
-fn a_gap_that_was_seen_is_frozen() {
+fn a_delivered_gap_never_changes() {
     let mut log = Log::default();
     for _ in 0..4 {
         log.append(at(0), message(1), None);
@@ -59,7 +59,7 @@ fn a_gap_that_was_seen_is_frozen() {
 }
 
 #[test]
-fn a_state_between_messages_stays_in_its_place() {
+fn a_state_between_messages_keeps_its_position() {
     let mut log = Log::default();
     log.append(at(0), message(1), None);
     log.append(at(0), state(), None);
@@ -75,7 +75,7 @@ fn a_state_between_messages_stays_in_its_place() {
 }
 
 #[test]
-fn unseen_states_merge_only_when_nothing_stands_between() {
+fn undelivered_states_merge_only_when_adjacent() {
     let state = |state| Body::State(Arc::new(StateChange::new(state)));
     let mut log = Log::default();
     log.append(at(0), state(State::Waiting), None);
@@ -92,7 +92,7 @@ fn unseen_states_merge_only_when_nothing_stands_between() {
 }
 
 #[test]
-fn what_is_reported_of_a_state_that_lasts_does_not_replace_it() {
+fn an_error_within_an_unchanged_state_does_not_replace_it() {
     let mut log = Log::default();
     let mut fault = StateChange::new(State::Open);
     fault.error = Some(ErrorInfo::new(Code::Internal, "the journal was lost"));
@@ -154,7 +154,7 @@ fn later_journal_records_replace_earlier_ones() {
 }
 
 #[test]
-fn trimming_returns_the_memory() {
+fn trimming_frees_the_memory() {
     let mut log = Log::default();
     for _ in 0..5000 {
         log.append(at(0), message(1), None);
@@ -175,7 +175,7 @@ fn again() -> Body {
 }
 
 #[test]
-fn a_state_goes_only_if_the_next_says_as_much() {
+fn a_state_is_dropped_only_if_the_next_supersedes_it() {
     let fault = StateChange {
         error: Some(ErrorInfo::new(Code::Internal, "the journal was lost")),
         ..StateChange::new(State::Open)
@@ -212,7 +212,7 @@ fn dropped(hidden: &[Option<u32>]) -> Log {
 }
 
 #[test]
-fn a_gap_is_hidden_only_from_those_who_lost_nothing() {
+fn a_gap_is_hidden_only_from_clients_that_lost_nothing() {
     let log = dropped(&[Some(1), Some(1), Some(2), None]);
     let gap = log.get(0).unwrap();
     assert_eq!(gaps(&log), [(1, 4, 4)]);
@@ -231,7 +231,7 @@ fn filters_do_not_fill_the_log_with_gaps() {
 }
 
 #[test]
-fn a_state_of_a_namespace_leaves_that_of_the_link() {
+fn a_namespace_state_does_not_replace_the_link_state() {
     let namespace = StateChange {
         namespace: Some("/n".to_owned()),
         ..StateChange::new(State::Closed)
@@ -243,7 +243,7 @@ fn a_state_of_a_namespace_leaves_that_of_the_link() {
 }
 
 #[test]
-fn a_server_that_comes_and_goes_does_not_fill_the_log_with_states() {
+fn repeated_reconnects_do_not_fill_the_log_with_states() {
     let mut log = Log::default();
     for _ in 0..100 {
         log.append(Duration::ZERO, again(), None);

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn one_oversize_record_fits_an_empty_window_and_nothing_more() {
+    fn an_empty_window_accepts_one_oversize_record() {
         let mut attachment = attachment(10, 100);
         assert!(attachment.has_room(1000));
         attachment.delivered(1, 1000);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_of_nothing_pauses() {
+    fn a_zero_window_pauses_delivery() {
         for (messages, bytes) in [(0, 1), (1, 0)] {
             let mut attachment = attachment(messages, bytes);
             assert!(!attachment.has_room(0));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_is_more_waiting_than_was_acknowledged_and_is_reported_again_while_it_lasts() {
+    fn a_stall_is_reported_while_more_waits_than_was_acknowledged() {
         let mut attachment = attachment(4, 100);
         for seq in 1..=4 {
             attachment.delivered(seq, 1);

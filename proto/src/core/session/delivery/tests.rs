@@ -106,7 +106,7 @@ impl Bench {
 }
 
 #[test]
-fn what_a_client_has_not_acknowledged_comes_again_and_says_so() {
+fn unacknowledged_records_are_redelivered_and_marked() {
     let mut bench = Bench::new(Options::default());
     assert_eq!(bench.attach("a", 1), Resumed::Fresh);
     bench.message("one");
@@ -128,7 +128,7 @@ fn what_a_client_has_not_acknowledged_comes_again_and_says_so() {
 }
 
 #[test]
-fn a_newer_attachment_fences_the_one_before() {
+fn a_newer_attachment_fences_the_previous_one() {
     let mut bench = Bench::new(Options::default());
     bench.attach("a", 1);
     bench.act(|delivery, scope| {
@@ -154,7 +154,7 @@ fn a_newer_attachment_fences_the_one_before() {
 }
 
 #[test]
-fn only_what_was_delivered_can_be_acknowledged() {
+fn only_delivered_records_can_be_acknowledged() {
     let mut bench = Bench::new(Options::default());
     bench.attach("a", 1);
     bench.message("one");
@@ -169,7 +169,7 @@ fn only_what_was_delivered_can_be_acknowledged() {
 }
 
 #[test]
-fn a_window_holds_back_what_does_not_fit_until_there_is_room() {
+fn a_full_window_holds_records_back_until_there_is_room() {
     let mut bench = Bench::new(Options {
         window: Window {
             messages: 1,
@@ -189,7 +189,7 @@ fn a_window_holds_back_what_does_not_fit_until_there_is_room() {
 }
 
 #[test]
-fn a_full_log_drops_or_asks_the_link_to_wait() {
+fn a_full_log_drops_or_pauses_the_link() {
     let full = |overflow| {
         let mut options = Options::default();
         options.queue.messages = 2;
@@ -222,7 +222,7 @@ fn a_full_log_drops_or_asks_the_link_to_wait() {
 }
 
 #[test]
-fn a_message_that_is_too_old_becomes_a_gap_in_its_place() {
+fn an_expired_message_becomes_a_gap_at_its_position() {
     let mut options = Options::default();
     options.queue.age = 1000;
     let mut bench = Bench::new(options);
@@ -243,7 +243,7 @@ fn a_message_that_is_too_old_becomes_a_gap_in_its_place() {
 }
 
 #[test]
-fn the_end_reports_results_of_messages_although_the_window_is_full() {
+fn a_closing_session_reports_results_despite_a_full_window() {
     let mut bench = Bench::new(Options {
         window: Window {
             messages: 0,
@@ -270,7 +270,7 @@ fn the_end_reports_results_of_messages_although_the_window_is_full() {
 }
 
 #[test]
-fn clients_come_back_from_a_journal_with_what_they_had_finished() {
+fn clients_are_restored_from_a_journal_with_their_positions() {
     let mut bench = Bench::new(Options::default());
     bench
         .delivery

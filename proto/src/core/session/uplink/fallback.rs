@@ -83,7 +83,7 @@ mod tests {
     const NOW: Duration = Duration::from_secs(9);
 
     #[test]
-    fn two_failures_lead_down_and_the_end_leads_back_without_haste() {
+    fn two_failures_select_the_next_transport_and_the_last_returns_to_the_first() {
         let mut fallback = Fallback::default();
         let steps: Vec<(bool, usize)> = (0..6).map(|_| (fallback.failed(3), fallback.index())).collect();
         assert_eq!(
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_worked_is_not_left_because_the_server_is_down() {
+    fn a_transport_that_opened_is_not_abandoned_while_the_server_is_down() {
         let mut fallback = Fallback::default();
         fallback.opened(NOW);
         assert_eq!(fallback.probe_at(), None, "there is nothing better");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_better_one_is_tried_once_and_what_worked_comes_back() {
+    fn a_better_transport_is_probed_once_before_returning_to_the_working_one() {
         let mut fallback = Fallback::default();
         fallback.failed(2);
         fallback.failed(2);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_better_one_is_not_looked_for_while_there_is_no_link() {
+    fn a_better_transport_is_not_probed_without_a_link() {
         let mut fallback = Fallback::default();
         fallback.failed(2);
         fallback.failed(2);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_is_postponed_is_due_a_little_later() {
+    fn a_postponed_probe_is_due_later() {
         let mut fallback = Fallback::default();
         fallback.failed(2);
         fallback.failed(2);

@@ -148,7 +148,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn silence_is_asked_about_once_and_then_believed() {
+    fn a_silent_server_is_probed_once_and_then_declared_dead() {
         let mut heartbeat = Heartbeat::new(&HeartbeatOptions::default(), SECOND);
         assert_eq!(heartbeat.check(20 * SECOND), HeartbeatAction::Fine);
         assert_eq!(heartbeat.check(21 * SECOND), HeartbeatAction::Beat);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_wants_beats_gets_them_whatever_it_sends() {
+    fn heartbeats_with_always_are_sent_despite_traffic() {
         let settings = HeartbeatOptions {
             always: true,
             ..HeartbeatOptions::default()
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expected_answer_cannot_be_replaced_by_other_noise() {
+    fn only_the_expected_answer_satisfies_a_heartbeat() {
         use crate::wire::payload::Payload;
         use crate::wire::rule::Rule;
         let settings = HeartbeatOptions {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn any_byte_clears_the_debt() {
+    fn any_traffic_satisfies_a_heartbeat() {
         let mut heartbeat = Heartbeat::new(&HeartbeatOptions::default(), SECOND);
         assert_eq!(heartbeat.check(21 * SECOND), HeartbeatAction::Beat);
         heartbeat.saw_traffic(30 * SECOND);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paused_link_is_not_judged() {
+    fn a_paused_link_has_no_heartbeat_timeout() {
         let mut heartbeat = Heartbeat::new(&HeartbeatOptions::default(), SECOND);
         heartbeat.rest();
         assert_eq!(

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_logged_once_when_it_begins_ends_and_is_given_up() {
+    fn an_outage_is_logged_once_when_it_begins_ends_or_fails_finally() {
         let mut outage = Outage::default();
         let refused = || change(State::Waiting, Some(Code::Refused));
         assert_eq!(outage.changed(&change(State::Connecting, None)), None);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_link_and_a_namespace_are_no_events() {
+    fn a_first_link_and_a_closed_namespace_are_not_outages() {
         let mut outage = Outage::default();
         assert_eq!(outage.changed(&change(State::Open, None)), None);
         let mut namespace = change(State::Closed, Some(Code::ClosedByServer));

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_for_a_turn_is_news_only_to_those_who_did_not_wait() {
+    fn queueing_for_a_dial_reports_waiting_only_once() {
         let mut state = LinkState::default();
         assert_eq!(state.queue().map(|change| change.state), Some(State::Waiting));
         assert_eq!(state.queue(), None);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_wait_for_a_time_can_be_hastened() {
+    fn only_a_timed_wait_can_be_shortened() {
         let mut state = LinkState::default();
         state.hasten(Duration::from_secs(1));
         assert_eq!(state.waits_until(), None);

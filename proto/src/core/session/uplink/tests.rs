@@ -96,7 +96,7 @@ fn message(text: &'static str) -> LinkEvent {
 }
 
 #[test]
-fn only_events_of_the_current_dial_count() {
+fn events_of_earlier_dials_are_ignored() {
     let mut bench = Bench::new();
     let first = bench.open();
     assert_eq!(bench.event(first, message("one")), ["message one"]);
@@ -110,7 +110,7 @@ fn only_events_of_the_current_dial_count() {
 }
 
 #[test]
-fn a_lost_link_is_dialled_again_after_a_while() {
+fn a_lost_link_is_redialled_after_a_delay() {
     let mut bench = Bench::new();
     let first = bench.open();
     let end = LinkEnd {
@@ -133,7 +133,7 @@ fn a_lost_link_is_dialled_again_after_a_while() {
 }
 
 #[test]
-fn a_close_code_that_stops_leaves_the_link_failed_until_somebody_asks() {
+fn a_stopping_close_code_leaves_the_link_failed_until_reconnect() {
     let mut bench = Bench::new();
     let first = bench.open();
     let end = LinkEnd {
@@ -148,7 +148,7 @@ fn a_close_code_that_stops_leaves_the_link_failed_until_somebody_asks() {
 }
 
 #[test]
-fn a_ping_proves_what_was_handed_over_before_it() {
+fn a_ping_proves_messages_transmitted_before_it() {
     let mut bench = Bench::new();
     let dial = bench.open();
     let sent = bench.act(|uplink, scope| uplink.transmit(scope, Payload::text("x"), 1, None));
@@ -164,7 +164,7 @@ fn a_ping_proves_what_was_handed_over_before_it() {
 }
 
 #[test]
-fn nothing_is_read_while_the_log_is_full() {
+fn a_full_log_pauses_reading() {
     let mut bench = Bench::new();
     bench.open();
     bench.act(Uplink::pause_reading);
@@ -179,7 +179,7 @@ fn nothing_is_read_while_the_log_is_full() {
 }
 
 #[test]
-fn messages_of_a_server_that_is_asked_to_close_are_read_to_the_end() {
+fn messages_are_read_until_the_server_answers_the_close_frame() {
     let mut bench = Bench::new();
     let dial = bench.open();
     bench.act(|uplink, scope| uplink.send_close(scope, 1000, String::new(), Some(1)));
@@ -194,7 +194,7 @@ fn messages_of_a_server_that_is_asked_to_close_are_read_to_the_end() {
 }
 
 #[test]
-fn what_the_settings_forbid_is_not_dialled() {
+fn a_forbidden_dial_fails_without_output() {
     let mut bench = Bench::new();
     bench.options.subprotocols = vec!["not a token".to_owned()];
     bench.act(Uplink::dial);
@@ -203,7 +203,7 @@ fn what_the_settings_forbid_is_not_dialled() {
 }
 
 #[test]
-fn a_reply_is_for_servers_that_await_one() {
+fn a_reply_is_refused_for_protocols_without_replies() {
     let mut bench = Bench::new();
     bench.open();
     let refused = bench.act(|uplink, scope| uplink.reply(scope, 1, Bytes::from_static(b"[]")));
@@ -211,7 +211,7 @@ fn a_reply_is_for_servers_that_await_one() {
 }
 
 #[test]
-fn a_better_transport_is_tried_at_its_time_unless_messages_are_in_flight() {
+fn a_better_transport_is_probed_when_due_unless_messages_are_in_flight() {
     let mut bench = Bench::new();
     bench.options.transports = vec![Protocol::Poll, Protocol::WebSocket];
     for _ in 0..2 {

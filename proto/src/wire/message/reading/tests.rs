@@ -10,7 +10,7 @@ fn refused(json: &str) -> RefusedFrame {
 }
 
 #[test]
-fn close_takes_the_codes_of_an_application_and_none_at_all() {
+fn close_accepts_application_codes_or_no_code() {
     for code in [1000, 1001, 1005, 3000, 4999] {
         let json = format!(r#"{{"type":"close","session":"s","code":{code}}}"#);
         assert!(ClientFrame::parse(json.as_bytes()).is_ok(), "{code}");
@@ -22,7 +22,7 @@ fn close_takes_the_codes_of_an_application_and_none_at_all() {
 }
 
 #[test]
-fn what_is_missing_is_named_with_the_ids_that_are_there() {
+fn a_missing_field_is_named_together_with_the_present_ids() {
     let refusal = refused(r#"{"type":"send","session":"s","id":"1"}"#);
     assert_eq!(refusal.error.code, Code::BadFrame);
     assert_eq!(
@@ -45,7 +45,7 @@ fn what_is_missing_is_named_with_the_ids_that_are_there() {
 }
 
 #[test]
-fn what_is_not_an_object_is_bad() {
+fn a_frame_that_is_not_an_object_is_bad() {
     assert_eq!(refused("{not json").error.code, Code::BadJson);
     assert_eq!(refused("42").error.code, Code::BadFrame);
     assert_eq!(refused("").error.code, Code::BadJson);
@@ -68,7 +68,7 @@ fn an_unknown_type_is_refused_unless_optional() {
 }
 
 #[test]
-fn exactly_one_payload() {
+fn a_send_needs_exactly_one_payload() {
     for json in [
         r#"{"type":"send","session":"s","text":"a","json":1}"#,
         r#"{"type":"send","session":"s","base64":"*"}"#,
@@ -90,7 +90,7 @@ fn exactly_one_payload() {
 }
 
 #[test]
-fn names_have_bounds() {
+fn name_lengths_and_characters_are_bounded() {
     let long = "x".repeat(129);
     for bad in ["", "a\\u0000b", long.as_str()] {
         let refusal = refused(&format!(r#"{{"type":"ack","session":"{bad}","seq":1}}"#));

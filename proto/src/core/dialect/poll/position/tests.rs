@@ -38,7 +38,7 @@ fn asked(position: &PollPosition, poll: &Poll) -> (String, Vec<(String, String)>
 
 /// A large answer is read beforehand, with the options of that moment.
 #[test]
-fn items_are_found_where_the_options_have_them_now() {
+fn items_are_read_with_the_current_options() {
     let (before, now) = (poll(r#"{"items":"/jobs"}"#), poll(r#"{"items":"/tasks"}"#));
     let answer = answer(&[], r#"{"jobs":[1],"tasks":[2,3]}"#);
     for (asked, expected) in [(&before, ["2", "3"]), (&now, ["2", "3"])] {
@@ -53,7 +53,7 @@ fn items_are_found_where_the_options_have_them_now() {
 }
 
 #[test]
-fn a_cursor_goes_where_it_belongs() {
+fn a_cursor_is_sent_in_the_configured_place() {
     let poll = poll(r#"{"items":"/tasks","cursor":{"item":"/id","query":"since","start":"0"}}"#);
     let mut position = PollPosition::default();
     assert_eq!(asked(&position, &poll).0, "a=1&since=0");
@@ -83,7 +83,7 @@ fn a_cursor_goes_where_it_belongs() {
 }
 
 #[test]
-fn a_header_carries_the_cursor_both_ways_and_an_etag_is_sent_back() {
+fn a_header_carries_the_cursor_and_an_etag_is_sent_as_if_none_match() {
     let poll = poll(r#"{"cursor":{"header":"X-Next","requestHeader":"X-From"}}"#);
     let mut position = PollPosition::default();
     assert!(!position.is_known() && asked(&position, &poll).1.is_empty());
@@ -120,7 +120,7 @@ fn a_header_carries_the_cursor_both_ways_and_an_etag_is_sent_back() {
 }
 
 #[test]
-fn a_cursor_that_no_header_can_hold_is_encoded_or_refused() {
+fn a_cursor_invalid_in_a_header_is_encoded_or_refused() {
     let poll = poll(r#"{"cursor":{"pointer":"/next","requestHeader":"X-From"}}"#);
     for (cursor, header) in [
         (r"a\r\nHost: b", "a%0D%0AHost: b"),
@@ -148,7 +148,7 @@ fn a_cursor_that_no_header_can_hold_is_encoded_or_refused() {
 }
 
 #[test]
-fn elements_stay_as_they_were_received() {
+fn array_elements_are_delivered_verbatim() {
     let messages = PollPosition::default()
         .read_all(
             &poll(r#"{"items":"/x/1"}"#),
@@ -161,7 +161,7 @@ fn elements_stay_as_they_were_received() {
 }
 
 #[test]
-fn a_mark_before_json_and_deep_values_are_nothing_special() {
+fn a_bom_and_deeply_nested_values_are_accepted() {
     let poll = poll(r#"{"items":"/x","cursor":{"item":"/id","query":"since"}}"#);
     let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
     let body = format!("\u{feff}{{\"x\":[{{\"id\":1}},{{\"id\":2,\"deep\":{deep}}}]}}");
@@ -177,7 +177,7 @@ fn a_mark_before_json_and_deep_values_are_nothing_special() {
 }
 
 #[test]
-fn what_is_no_json_is_an_error_only_where_json_is_needed() {
+fn invalid_json_is_an_error_only_if_options_need_json() {
     let html = answer(&[], "<html>");
     let mut position = PollPosition::default();
     assert!(

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn only_so_much_is_handed_over_before_it_is_written() {
+fn the_number_of_unwritten_messages_on_a_link_is_bounded() {
     let mut bench = Bench::new();
     for number in 0..=MAX_UNWRITTEN {
         bench.send(message(&number.to_string()));
@@ -22,7 +22,7 @@ fn only_so_much_is_handed_over_before_it_is_written() {
 }
 
 #[test]
-fn what_is_no_message_takes_a_place_on_the_link_but_is_not_proven() {
+fn untracked_payloads_are_counted_on_the_link_but_not_proven() {
     let mut bench = Bench::new();
     bench.outgoing.send_untracked([Payload::text("hello")]);
     assert_eq!(bench.events(now(0)), ["transmit 1"]);
@@ -45,7 +45,7 @@ fn what_is_no_message_takes_a_place_on_the_link_but_is_not_proven() {
 }
 
 #[test]
-fn a_connection_begins_with_the_greeting_subscriptions_and_what_waits() {
+fn a_connection_sends_greeting_subscriptions_then_waiting_messages() {
     let mut bench = Bench::new();
     bench.link = LinkView::dialling_for_tests();
     assert_eq!(bench.subscribe("k"), ["ok", "k Pending"]);
@@ -70,7 +70,7 @@ fn a_connection_begins_with_the_greeting_subscriptions_and_what_waits() {
 }
 
 #[test]
-fn a_refused_message_ends_before_the_next_is_handed_over() {
+fn a_refused_message_settles_before_the_next_is_transmitted() {
     let mut bench = Bench::new();
     bench.link = LinkView::dialling_for_tests();
     bench.send(message("a"));
@@ -92,7 +92,7 @@ fn a_refused_message_ends_before_the_next_is_handed_over() {
 }
 
 #[test]
-fn without_pings_what_is_written_is_proven() {
+fn without_pings_written_messages_count_as_proven() {
     let mut bench = Bench::new();
     bench.send(message("a"));
     assert_eq!(
@@ -103,7 +103,7 @@ fn without_pings_what_is_written_is_proven() {
 }
 
 #[test]
-fn a_lost_link_leaves_nothing_proven_and_no_active_subscription() {
+fn a_lost_link_resets_proofs_and_active_subscriptions() {
     let mut bench = Bench::new();
     assert_eq!(bench.subscribe("k"), ["ok", "transmit 1", "k Active"]);
     bench.send(message("written"));
@@ -121,7 +121,7 @@ fn a_lost_link_leaves_nothing_proven_and_no_active_subscription() {
 }
 
 #[test]
-fn a_subscription_of_the_worker_before_is_not_sent_again() {
+fn a_subscription_of_the_previous_worker_is_not_sent_again() {
     let mut bench = Bench::new();
     bench.subscribe("k");
     assert_eq!(bench.subscribe("k"), ["ok", "k Active"]);

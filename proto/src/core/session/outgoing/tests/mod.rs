@@ -167,7 +167,7 @@ fn describe(event: &OutgoingEvent) -> String {
 }
 
 #[test]
-fn a_message_is_journaled_before_it_is_accepted_and_then_handed_over() {
+fn a_message_is_journaled_then_accepted_then_transmitted() {
     let mut bench = Bench::new();
     assert_eq!(
         bench.send(message("a")),
@@ -228,7 +228,7 @@ fn a_message_that_cannot_be_accepted_is_refused_with_the_first_reason() {
 }
 
 #[test]
-fn a_volatile_message_without_a_link_is_dropped_and_needs_no_room() {
+fn a_volatile_message_without_a_link_is_dropped_even_if_the_outbox_is_full() {
     let mut bench = Bench::new();
     bench.link = LinkView::dialling_for_tests();
     bench.options.outbox.messages = 0;
@@ -240,7 +240,7 @@ fn a_volatile_message_without_a_link_is_dropped_and_needs_no_room() {
 }
 
 #[test]
-fn what_waits_can_be_cancelled_and_what_is_unknown_cannot() {
+fn a_waiting_message_can_be_cancelled_and_an_unknown_id_cannot() {
     let mut bench = Bench::new();
     bench.link = LinkView::dialling_for_tests();
     bench.send(message("a"));
@@ -281,7 +281,7 @@ fn an_acknowledgement_answers_a_request_and_confirms_a_message() {
 }
 
 #[test]
-fn a_request_ends_at_its_deadline_and_awaits_nothing_any_more() {
+fn a_request_ends_at_its_deadline_and_ignores_later_answers() {
     let mut bench = Bench::new();
     bench.frame(request("r", 1000));
     assert_eq!(
@@ -297,7 +297,7 @@ fn a_request_ends_at_its_deadline_and_awaits_nothing_any_more() {
 }
 
 #[test]
-fn there_is_a_limit_for_subscriptions() {
+fn the_number_of_subscriptions_is_limited() {
     let mut bench = Bench::new();
     for key in 0..MAX_SUBSCRIPTIONS {
         assert_eq!(bench.subscribe(&key.to_string())[0], "ok");
@@ -309,7 +309,7 @@ fn there_is_a_limit_for_subscriptions() {
 }
 
 #[test]
-fn messages_come_back_from_what_a_journal_keeps_of_them() {
+fn messages_are_restored_from_their_journal_records() {
     let mut before = Bench::new();
     before.send(message("gone"));
     before.link = LinkView::dialling_for_tests();
