@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_manifest_is_read_before_everybodys() {
+    fn the_users_manifest_is_read_before_the_system_manifest() {
         let (_scratch, env, name) = scene();
         let chromium = Browser::named("chromium").unwrap();
         assert_eq!(chains(&env, chromium, &name), [vec![]]);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn each_channel_has_a_chain_of_its_own() {
+    fn each_channel_has_its_own_lookup_chain() {
         let (_scratch, env, name) = scene();
         let brave = Browser::named("brave").unwrap();
         for channel in ["Brave-Browser", "Brave-Browser-Beta"] {
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_nowhere_is_there_and_cannot_be_read() {
+    fn a_dangling_symlink_is_found_and_unreadable() {
         let (scratch, ..) = scene();
         let link = scratch.path().join("a.json");
         assert_eq!(see(&link, Scope::User), None);
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_pipe() {
+    fn a_fifo_is_refused_without_blocking() {
         let (scratch, ..) = scene();
         let pipe = scratch.path().join("a.json");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_hosts_of_another_name() {
+    fn neighbours_are_hosts_with_another_name() {
         let (_scratch, env, name) = scene();
         let firefox = Browser::named("firefox").unwrap();
         let folder = env.home.join(".mozilla/native-messaging-hosts");

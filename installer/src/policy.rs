@@ -234,13 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn registrations_of_one_user_may_not_count() {
+    fn a_policy_may_disable_user_level_registrations() {
         let said = policy(&[("a.json", r#"{"NativeMessagingUserLevelHosts":false}"#)]);
         assert_eq!(said.ruling("com.longwire.bridge"), Ruling::SystemOnly);
     }
 
     #[test]
-    fn every_home_belongs_to_browsers_of_the_table() {
+    fn every_policy_location_belongs_to_known_browsers() {
         for name in POLICY_LOCATIONS.iter().flat_map(|home| home.browsers) {
             let browser = BROWSERS.iter().find(|browser| browser.name == *name);
             assert_eq!(

@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn for_all_users_both_views_are_written() {
+    fn both_registry_views_are_written_for_all_users() {
         let name = HostName::parse("com.longwire.bridge").unwrap();
         assert_eq!(
             keys(Scope::User, r"Google\Chrome", &name),

@@ -195,7 +195,7 @@ mod tests {
 
     /// An installer that registers for all users runs as the system, in whose profile no browser has a folder.
     #[test]
-    fn on_windows_each_family_can_be_found_without_a_profile() {
+    fn on_windows_each_family_is_detected_without_a_profile() {
         let mut seen = BTreeSet::new();
         for browser in BROWSERS {
             for program in browser.on(System::Windows).programs {
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_found_by_its_folder_or_its_program_and_nothing_else() {
+    fn a_browser_is_detected_only_by_its_folder_or_its_program() {
         let scratch = tempfile::tempdir().unwrap();
         let env = Environment::within(scratch.path());
         let found = || -> BTreeSet<_> {
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn opera_reads_chromes_folder_once() {
+    fn chromes_folder_is_read_once_for_opera() {
         let scratch = tempfile::tempdir().unwrap();
         let env = Environment::within(scratch.path());
         let opera = Browser::named("opera").unwrap();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn each_channel_with_a_profile_is_served() {
+    fn each_channel_with_a_profile_is_registered() {
         let scratch = tempfile::tempdir().unwrap();
         let env = Environment::within(scratch.path());
         let brave = Browser::named("brave").unwrap();

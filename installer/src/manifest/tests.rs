@@ -16,13 +16,13 @@ fn verdict(family: Family, text: &str) -> Result<AcceptedManifest, String> {
 }
 
 #[test]
-fn the_templates_are_manifests_their_browsers_accept() {
+fn the_manifest_templates_are_accepted_by_their_browsers() {
     verdict(Family::Chromium, CHROMIUM).unwrap();
     verdict(Family::Firefox, FIREFOX).unwrap();
 }
 
 #[test]
-fn names_are_those_every_browser_takes() {
+fn only_host_names_valid_in_every_browser_are_accepted() {
     for good in ["a", "com.longwire.bridge", "com.semantest.bridge_2", "0.1"] {
         assert!(HostName::parse(good).is_ok(), "{good}");
     }
@@ -43,7 +43,7 @@ fn names_are_those_every_browser_takes() {
 }
 
 #[test]
-fn ids_go_to_their_family() {
+fn extension_ids_are_assigned_to_their_family() {
     for good in [
         ID,
         &format!("chrome-extension://{ID}/"),
@@ -81,7 +81,7 @@ fn ids_go_to_their_family() {
 }
 
 #[test]
-fn what_is_written_is_accepted_whatever_the_path() {
+fn a_written_manifest_is_accepted_for_any_path() {
     let name = HostName::parse("com.longwire.bridge").unwrap();
     let program = Path::new("/home/Jörg & Söhne/\"q\"/日本/long wire");
     for (family, entry) in [
@@ -104,7 +104,7 @@ fn what_is_written_is_accepted_whatever_the_path() {
 }
 
 #[test]
-fn faults_are_named_as_the_browser_sees_them() {
+fn manifest_errors_match_those_of_the_browser() {
     let good = format!(
         r#"{{"name":"com.longwire.bridge","description":"d","path":"/p","type":"stdio","allowed_origins":["chrome-extension://{ID}/"]}}"#
     );
@@ -133,7 +133,7 @@ fn faults_are_named_as_the_browser_sees_them() {
 }
 
 #[test]
-fn absolute_depends_on_the_system() {
+fn absolute_paths_depend_on_the_system() {
     let text = format!(
         r#"{{"name":"n","description":"d","path":"C:\\x\\l.exe","type":"stdio","allowed_origins":["chrome-extension://{ID}/"]}}"#
     );

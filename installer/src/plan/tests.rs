@@ -47,7 +47,7 @@ fn ids() -> Vec<ExtensionId> {
 }
 
 #[test]
-fn on_macos_every_browser_has_a_manifest_in_its_own_place() {
+fn on_macos_every_browser_gets_a_manifest_in_its_own_folder() {
     let (_scratch, env, paths) = full(System::MacOs);
     for scope in [Scope::User, Scope::System] {
         let plan = install(&env, &paths, &choice(scope), &ids()).unwrap();
@@ -77,7 +77,7 @@ fn on_macos_every_browser_has_a_manifest_in_its_own_place() {
 }
 
 #[test]
-fn on_windows_two_files_and_a_key_for_each_vendor() {
+fn on_windows_two_files_and_one_key_per_vendor_are_written() {
     let (_scratch, env, paths) = full(System::Windows);
     for (scope, root, views) in [(Scope::User, "HKCU", 1), (Scope::System, "HKLM", 2)] {
         let plan = install(&env, &paths, &choice(scope), &ids()).unwrap();
@@ -117,7 +117,7 @@ fn on_windows_two_files_and_a_key_for_each_vendor() {
 }
 
 #[test]
-fn a_key_that_led_elsewhere_is_put_back() {
+fn a_replaced_registry_key_is_restored() {
     use crate::receipt::{KeyRegistration, Receipt};
     let (_scratch, env, paths) = full(System::Windows);
     let key = |name: &str, before: Option<&str>| KeyRegistration {
@@ -151,7 +151,7 @@ fn a_key_that_led_elsewhere_is_put_back() {
 }
 
 #[test]
-fn a_program_in_a_place_of_its_packages_is_not_copied() {
+fn a_program_in_a_package_location_is_not_copied() {
     let (_scratch, env, mut paths) = full(System::Linux);
     for (folder, copied) in [
         (env.root.join("usr/bin"), false),
@@ -170,7 +170,7 @@ fn a_program_in_a_place_of_its_packages_is_not_copied() {
 }
 
 #[test]
-fn on_windows_a_program_that_its_script_has_put_there_stays() {
+fn on_windows_a_program_installed_by_the_script_is_not_copied() {
     let (_scratch, env, mut paths) = full(System::Windows);
     paths.program = env.local.join("Programs").join("Longwire").join("longwire.exe");
     let plan = install(&env, &paths, &choice(Scope::User), &ids()).unwrap();
@@ -180,7 +180,7 @@ fn on_windows_a_program_that_its_script_has_put_there_stays() {
 }
 
 #[test]
-fn homebrews_folder_of_one_version_is_no_place_to_stay() {
+fn a_versioned_homebrew_folder_is_not_registered() {
     let (_scratch, env, paths) = full(System::MacOs);
     let named = |program: &str| {
         let paths = InstallPaths {
