@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sleep_is_what_boot_time_has_and_awake_time_lacks() {
+    fn sleep_is_the_difference_of_boot_time_and_awake_time() {
         let before = ClockReading {
             awake: Duration::from_secs(10),
             boot: Duration::from_secs(100),
@@ -169,13 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn the_boot_has_a_name_that_stays() {
+    fn the_boot_id_is_stable() {
         assert!(!machine_boot().is_empty());
         assert_eq!(machine_boot(), machine_boot());
     }
 
     #[test]
-    fn clocks_do_not_go_back() {
+    fn clocks_are_monotonic() {
         let first = ClockReading::now();
         let second = ClockReading::now();
         assert!(second.awake >= first.awake && second.boot >= first.boot);

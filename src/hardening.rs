@@ -43,7 +43,7 @@ mod tests {
     use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
 
     #[test]
-    fn nobody_reads_the_memory_of_this_process() {
+    fn the_process_is_not_dumpable() {
         super::apply();
         assert_eq!(getrlimit(Resource::Core).current, Some(0));
         super::deny_attaching();

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_run_folder_is_closed_to_others() {
+    fn the_run_folder_is_private() {
         let scratch = tempfile::tempdir().unwrap();
         let paths = Paths::within(scratch.path().join("deep/home"));
         let run = paths.run().unwrap();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_the_place_of_the_run_folder_is_refused() {
+    fn a_symlink_as_run_folder_is_refused() {
         let scratch = tempfile::tempdir().unwrap();
         let elsewhere = scratch.path().join("elsewhere");
         fs::create_dir(&elsewhere).unwrap();

@@ -275,7 +275,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn one_process_has_only_so_many_that_say_nothing() {
+    fn pending_connections_per_process_are_limited() {
         let connections = Connections::new(LIMITS);
         let first = connections.accepted(Some(1)).unwrap();
         let _second = connections.accepted(Some(1)).unwrap();
@@ -286,7 +286,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn the_oldest_that_says_nothing_makes_room() {
+    async fn the_oldest_pending_connection_is_closed_to_make_room() {
         let connections = Connections::new(LIMITS);
         let mut tasks = Vec::new();
         for process in 0..6 {
@@ -309,7 +309,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn ports_are_counted_until_they_are_gone() {
+    fn ports_are_counted_until_they_close() {
         let connections = Connections::new(LIMITS);
         let port = |process, name: &str| {
             let mut slot = connections.accepted(Some(process)).unwrap();

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_element_yields_one_error_and_the_rest_goes_on() {
+    fn a_bad_element_yields_one_error_and_the_others_are_decoded() {
         let mut decoder = decoder(false);
         decoder.unpack(
             br#"{"type":"batch","frames":[{"type":"ping","id":"1"},7,{"type":"what"},

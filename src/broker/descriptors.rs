@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shares_fit_into_the_limit() {
+    fn the_shares_do_not_exceed_the_descriptor_limit() {
         for limit in [256, 1024, 4096, 65_536, usize::MAX] {
             let shares = Descriptors::of(limit);
             let taken =

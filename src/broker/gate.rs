@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_session_says_waits_for_its_own_journal_only() {
+    fn frames_of_a_session_wait_only_for_its_own_journal() {
         let (mut gate, mut progress) = (FlushGate::default(), Progress::default());
         progress.sent(&journal("a"), 1);
         let held = gate.pass(frame(1, "a"), Some(journal("a")), &mut progress.newest_work());
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_keeps_its_order_and_later_work_is_not_waited_for() {
+    fn frames_of_a_port_stay_in_order_and_do_not_wait_for_later_work() {
         let (mut gate, mut progress) = (FlushGate::default(), Progress::default());
         progress.sent(&journal("a"), 1);
         gate.pass(frame(1, "first"), Some(journal("a")), &mut progress.newest_work());
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dial_reads_no_more_until_its_messages_are_written() {
+    fn credit_of_a_dial_is_held_until_its_messages_are_journaled() {
         let (mut gate, mut progress) = (FlushGate::default(), Progress::default());
         progress.sent(&journal("a"), 1);
         assert!(

@@ -96,7 +96,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn leaving_takes_two_steps() {
+    fn idle_shutdown_takes_two_steps() {
         let mut idle = IdleTimer::new(10 * SECOND);
         assert_eq!(idle.check(SECOND, false), IdleAction::Nothing);
         assert_eq!(idle.due(), Some(11 * SECOND));
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_postponed_step_comes_again() {
+    fn a_postponed_step_is_due_again() {
         let mut idle = IdleTimer::new(SECOND);
         idle.check(Duration::ZERO, false);
         assert_eq!(idle.check(SECOND, false), IdleAction::Close);

@@ -201,7 +201,7 @@ mod tests {
     use crate::paths::Paths;
 
     #[tokio::test]
-    async fn a_claim_goes_with_its_holder() {
+    async fn a_claim_is_released_when_its_holder_drops_it() {
         let scratch = tempfile::tempdir().unwrap();
         let endpoint = Endpoint::of(&Paths::within(scratch.path().to_path_buf())).unwrap();
         let first = Claim::take(&endpoint).await.unwrap();
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_stays_in_its_bounds() {
+    fn jitter_stays_within_its_bounds() {
         let (min, max) = (Duration::from_millis(10), Duration::from_millis(40));
         assert!((0..100).all(|_| (min..=max).contains(&jitter(min, max))));
     }

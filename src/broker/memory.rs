@@ -58,7 +58,7 @@ pub(super) fn resident() -> u64 {
 mod tests {
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_process_holds_some_memory() {
+    fn resident_memory_is_plausible() {
         let resident = super::resident();
         assert!((100_000..100_000_000_000).contains(&resident), "{resident}");
     }

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ready_goes_in_one_write_and_the_cost_comes_back_after_it() {
+    fn ready_frames_share_one_write_and_their_cost_is_refunded_after_it() {
         let mut ports = Ports::default();
         let (mut buffers, _mode) = port(&mut ports);
         ports.deliver(PORT, &frame("1"), 10);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_takes_nothing_is_not_listened_to() {
+    fn a_port_that_does_not_read_is_not_read_from() {
         let mut ports = Ports::default();
         let (mut buffers, mode) = port(&mut ports);
         let big = frame(&"x".repeat(500_000));
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_swamped_by_answers_is_dropped_and_one_with_full_windows_is_not() {
+    fn a_port_with_too_many_unread_answers_is_closed_and_one_with_full_windows_is_not() {
         let mut ports = Ports::default();
         let (_buffers, _mode) = port(&mut ports);
         let big = frame(&"x".repeat(1 << 20));

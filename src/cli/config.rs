@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_value_says_where_it_came_from() {
+    fn every_value_names_its_source() {
         let text = "[default]\nallow = [\"wss://a\"]\nsessions = 7\n";
         let settings = settings::parse(text, Path::new("/")).unwrap();
         let document = document(Path::new("/x/settings.toml"), Path::new("/none"), &settings);

@@ -159,7 +159,7 @@ mod tests {
     use std::io::Write as _;
 
     #[test]
-    fn only_what_is_grave_enough_passes() {
+    fn lines_below_the_minimum_level_are_filtered_out() {
         let mut filter = LineFilter::new(Some("warn"));
         let lines = [
             "2026-01-01T00:00:00Z  INFO longwire: up",
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_shown_once_it_is_whole() {
+    fn a_line_is_shown_once_it_is_complete() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("broker.2026-01-01.log");
         let mut writing = File::create(&path).unwrap();

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn text_in_the_place_of_a_frame_is_an_error_with_its_bytes() {
+    async fn text_instead_of_a_frame_is_an_error_with_its_bytes() {
         let (_, error) = read(b"text: something else").await;
         let expected = u32::from_ne_bytes(*b"text") as usize;
         assert!(matches!(error, Some(ReadError::TooLarge(length)) if length == expected));

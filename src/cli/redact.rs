@@ -188,7 +188,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn nothing_private_is_left() {
+    fn no_private_value_remains() {
         let mut frame = json!({"type": "batch", "frames": [
             {"type": "open", "id": "1", "session": "s", "url": "wss://u:SECRET@SECRET.com/SECRET?token=SECRET",
              "options": {"headers": {"Authorization": "Bearer SECRET", "key": "SECRET", "session": "SECRET"},
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn names_made_of_an_address_are_numbered() {
+    fn session_names_that_contain_a_url_are_numbered() {
         let mut redactor = Redactor::default();
         let mut redacted = |name: &str| {
             let mut frame = json!({"type": "send", "session": name, "text": "x"});
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_can_be_sent_again() {
+    fn redacted_frames_are_valid() {
         use crate::wire::message::ClientFrame;
 
         let vectors: Vec<Value> =

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_runs_is_fine_and_others_are_distinguished() {
+    fn startable_programs_pass_and_failures_are_distinguished() {
         let folder = tempfile::tempdir().unwrap();
         let gone = try_start(&folder.path().join("gone")).unwrap_err();
         assert!(matches!(&gone, Unstartable::Refused(_)), "{gone:?}");

@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_messages_say_is_hidden_unless_asked_for() {
+    fn payloads_are_hidden_unless_requested() {
         let frame =
             json!({"type": "message", "session": "s", "seq": 7, "text": "sécret", "time": 86_399_999});
         let shown = |payloads| picture(&frame, payloads)[12..].to_owned();
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_those_of_the_zone() {
+    fn times_are_shown_in_the_given_time_zone() {
         let kolkata = chrono::FixedOffset::east_opt(19_800).unwrap();
         assert_eq!(time_of_day(86_399_999, &kolkata), "05:29:59.999");
         assert_eq!(time_of_day(86_399_999, &chrono::Utc), "23:59:59.999");
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_and_ends_are_reported() {
+    fn gaps_and_errors_are_shown() {
         let gap = json!({"type": "gap", "seq": 9, "from": 5, "to": 9, "count": 5, "reason": "overflow"});
         assert!(picture(&gap, Payloads::Size).ends_with("gap      lost 5 (5..9) reason overflow"));
         let error = json!({"code": "refused", "message": "nobody\u{1b} listens"});

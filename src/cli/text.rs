@@ -140,20 +140,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_from_outside_cannot_command_the_terminal() {
+    fn control_characters_in_untrusted_text_are_escaped() {
         assert_eq!(harmless("a\x1b[2Jb\n\té"), "a\\u{1b}[2Jb\\n\té");
         assert_eq!(harmless("\u{9b}31m\u{85}"), "\\u{9b}31m\\u{85}");
         assert_eq!(harmless("gpj.\u{202e}exe\u{2066}"), "gpj.\\u{202e}exe\\u{2066}");
     }
 
     #[test]
-    fn codes_of_ours_stay_and_hidden_characters_do_not() {
+    fn own_escape_codes_remain_and_hidden_characters_are_escaped() {
         assert_eq!(visible("\x1b[1mbold\x1b[0m\n"), "\x1b[1mbold\x1b[0m\n");
         assert_eq!(visible("a\u{9b}2J\u{202e}b"), "a\\u{9b}2J\\u{202e}b");
     }
 
     #[test]
-    fn json_means_the_same_without_what_commands_a_terminal() {
+    fn json_with_escaped_control_characters_has_the_same_value() {
         let value = serde_json::json!({"\u{9b}k": "a\u{202e}b\u{2069}\u{7f}é日"});
         let plain = harmless_json(&value.to_string());
         assert!(
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_are_broken_between_words() {
+    fn long_lines_are_wrapped_between_words() {
         assert_eq!(
             fold("  verb  one two three", 8, 15),
             "  verb  one two\n        three"
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_line_up() {
+    fn columns_are_aligned() {
         let rows = [
             vec!["a".to_owned(), "1".to_owned()],
             vec!["bcd".to_owned(), "234".to_owned()],

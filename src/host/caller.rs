@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_gives_an_origin_of_its_own_kind() {
+    fn an_app_has_an_app_origin() {
         assert_eq!(
             caller(&["app://com.example.editor"]),
             Some(Ok("app://com.example.editor".into()))
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn chromium_gives_the_origin() {
+    fn chromium_passes_the_origin() {
         let origin = format!("chrome-extension://{ID}/");
         for args in [
             &[origin.as_str()][..],
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn firefox_gives_the_manifest_and_the_add_on() {
+    fn firefox_passes_the_manifest_and_the_add_on_id() {
         let manifest = "/home/jörg & söhne/.mozilla/native messaging/com.longwire.bridge.json";
         assert_eq!(
             caller(&[manifest, "hello@longwire"]),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_that_is_none_is_refused() {
+    fn an_invalid_origin_is_refused() {
         for bad in ["", "abc", &"a".repeat(33), &"q".repeat(32), &ID.to_uppercase()] {
             let origin = format!("chrome-extension://{bad}/");
             assert!(
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_no_browsers() {
+    fn commands_are_not_taken_for_a_browser() {
         for args in [
             &[][..],
             &["status"],

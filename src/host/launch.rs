@@ -360,7 +360,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_broker_gets_no_more_of_the_environment_than_it_needs() {
+    fn a_broker_inherits_only_the_environment_it_needs() {
         for inherited in [
             "HOME",
             "XDG_RUNTIME_DIR",

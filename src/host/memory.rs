@@ -52,7 +52,7 @@ mod tests {
     use super::constant_file_mapping;
 
     #[test]
-    fn only_what_is_never_written_is_dropped() {
+    fn only_read_only_file_mappings_are_released() {
         let code = "55d0c0a04000-55d0c0ecb000 r-xp 00203000 fe:00 581 /usr/lib/long wire";
         assert_eq!(
             constant_file_mapping(code),

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_content_that_lies_apart_is_written_behind_its_data() {
+    fn separate_content_is_written_after_the_data() {
         let (mut whole, mut apart) = (Vec::new(), Vec::new());
         assert!(encode(&mut whole, &raw_record(7, b"hello")));
         let mut record = raw_record(7, b"he");
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn records_round_trip() {
         let mut bytes = Vec::new();
         assert!(encode(&mut bytes, &raw_record(7, b"hello")));
         assert!(encode(&mut bytes, &raw_record(8, b"")));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_is_a_cut() {
+    fn every_truncation_is_detected() {
         let mut bytes = Vec::new();
         encode(&mut bytes, &raw_record(7, b"hello"));
         for end in 1..bytes.len() {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_is_noticed() {
+    fn every_flipped_bit_is_detected() {
         let mut good = Vec::new();
         encode(&mut good, &raw_record(7, b"hello"));
         for bit in 0..good.len() * 8 {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_no_record() {
+    fn zeros_are_not_a_record() {
         assert_eq!(decode(&[0; 64]), ScannedRecord::Cut);
         let mut half = Vec::new();
         encode(&mut half, &raw_record(7, b"hello"));

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_are_of_each_extension_and_of_all() {
+    fn disk_usage_is_summed_per_extension_and_in_total() {
         let (mine, other) = (JournalId::new("a", "1"), JournalId::new("b", "1"));
         let mut usage = DiskUsage::default();
         usage.add_journal(&mine, 10);

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_alternate_and_each_keeps_its_order() {
+    fn extensions_are_served_round_robin_and_each_in_order() {
         let mut queue = WorkQueue::default();
         for number in 0..3 {
             queue.push(work("busy", &format!("{number:x}"), number));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn work_on_one_journal_in_a_row_is_done_at_once() {
+    fn consecutive_work_on_one_journal_is_merged() {
         let mut queue = WorkQueue::default();
         queue.push(work("one", "a", 1));
         queue.push(work("one", "a", 2));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_handed_over_is_on_the_disk_when_it_is_reported() {
+    fn work_is_on_disk_when_it_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         let (journals, _) = Journals::open(dir.path(), Quota::default()).unwrap();
         let (done, results) = mpsc::channel();
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_fails_says_so_once_and_the_thread_goes_on() {
+    fn a_failed_journal_is_reported_once_and_the_thread_continues() {
         let dir = tempfile::tempdir().unwrap();
         let quota = Quota {
             journals: 1,

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_folder_gets_a_short_socket() {
+    fn a_long_folder_gets_a_short_socket_path() {
         let scratch = tempfile::tempdir().unwrap();
         let long = Paths::within(scratch.path().join("a".repeat(120)));
         let endpoint = Endpoint::of(&long).unwrap();

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_came_before_the_withdrawal_is_accepted() {
+    async fn a_connection_made_before_the_withdrawal_is_accepted() {
         let (_scratch, endpoint) = endpoint();
         let listener = Listener::bind(&endpoint).await.unwrap();
         let _early = connect(&endpoint).await.unwrap();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_socket_at_our_place_is_left_alone() {
+    async fn a_socket_that_replaced_ours_is_not_removed() {
         let (_scratch, endpoint) = endpoint();
         let listener = Listener::bind(&endpoint).await.unwrap();
         fs::remove_file(endpoint.address()).unwrap();
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn another_user_is_not_ours() {
+    fn another_user_is_not_trusted() {
         let me = rustix::process::geteuid().as_raw();
         assert!(is_ours(me));
         assert!(!is_ours(me + 1));

@@ -324,7 +324,7 @@ mod tests {
     use crate::paths::Paths;
 
     #[tokio::test]
-    async fn each_end_names_the_process_at_the_other() {
+    async fn each_end_of_a_pipe_knows_the_peer_process() {
         let scratch = tempfile::tempdir().unwrap();
         let endpoint = Endpoint::of(&Paths::within(scratch.path().to_path_buf())).unwrap();
         assert!(matches!(connect(&endpoint).await, Err(LocalError::Absent(_))));

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_settings_file_is_refused_at_once() {
+    fn an_irregular_settings_file_is_refused_without_blocking() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         // rustix cannot make one on macOS.
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_settings_file_without_an_end_is_refused() {
+    fn an_oversize_settings_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.toml");
         fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn families_take_turns() {
+    fn address_families_alternate() {
         let four = |n| SocketAddr::from(([127, 0, 0, n], 1));
         let six = |n| SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, n], 1));
         assert_eq!(
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_lead_where_nobody_may_go_are_refused() {
+    fn names_that_resolve_to_denied_addresses_are_refused() {
         let metadata = at("169.254.169.254");
         let good = at("192.0.2.1");
         let error = allowed(&place("rebound.example", 443), vec![metadata], Names::Any).unwrap_err();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_that_the_settings_list_lead_to_this_machine() {
+    fn only_listed_names_may_resolve_to_loopback() {
         let listed = [
             HostPattern::parse("myapp.test").unwrap(),
             HostPattern::parse("*.dev.example").unwrap(),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_resolution_is_judged() {
+    async fn every_resolved_address_is_checked() {
         let error = resolve(&place("169.254.169.254", 80), NONE).await.unwrap_err();
         assert!(matches!(error, DialError::Denied { .. }), "{error}");
         for address in resolve(&place("localhost", 80), NONE).await.unwrap() {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dead_address_does_not_hide_a_living_one() {
+    async fn a_refused_address_is_skipped_for_a_reachable_one() {
         let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gone = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_of_this_machine_lead_here_on_either_family_without_a_resolver() {
+    async fn localhost_names_resolve_to_both_families_without_dns() {
         for host in ["localhost", "localhost.", "LOCALHOST", "any.thing.localhost"] {
             let found = resolve(&place(host, 7), Names::Any).await.unwrap();
             assert_eq!(
@@ -302,7 +302,7 @@ mod tests {
 
     /// The next address is tried beside one from which nothing comes, and not after it.
     #[tokio::test]
-    async fn a_dead_address_does_not_keep_a_live_one_waiting() {
+    async fn a_silent_address_does_not_delay_a_reachable_one() {
         let dead = tokio::net::TcpSocket::new_v4().unwrap();
         dead.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let dead = dead.listen(1).unwrap();

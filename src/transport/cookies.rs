@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_servers_cookie_takes_the_place_of_the_given_one() {
+    fn a_server_cookie_replaces_the_configured_one() {
         let here = url("ws://a.example/io/?x");
         let jar = jar("user=me; LB=stale; gone=there; other=given");
         let lines = [
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_domains_and_secure_decide_where_a_cookie_goes() {
+    fn cookies_are_matched_by_path_domain_and_secure() {
         let jar = jar("");
         let here = url("wss://www.a.example/dir/x");
         let lines = [
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_cannot_fill_it_without_end() {
+    fn the_number_of_cookies_is_bounded() {
         let jar = jar("");
         let here = url("http://a.example/");
         for n in 0..1000 {
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_of_a_cookie_is_that_of_its_name_and_value() {
+    fn the_size_of_a_cookie_counts_name_and_value_only() {
         let jar = jar("");
         let here = url("http://a.example/");
         let long = "x".repeat(MAX_BYTES - 1);
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sessions_dials_share_a_jar_until_another_user_comes() {
+    fn dials_of_a_session_share_a_jar_until_credentials_change() {
         let mut jars = Jars::default();
         let here = url("http://a.example/");
         let me = [("Cookie".to_owned(), "user=me".to_owned())];

@@ -156,7 +156,7 @@ mod tests {
     use crate::wire::payload::Payload;
 
     #[test]
-    fn a_spent_account_opens_again_when_the_loop_has_taken_enough() {
+    fn exhausted_credit_is_available_again_once_enough_is_returned() {
         let credit = Credit::default();
         let cx = Context::from_waker(std::task::Waker::noop());
         let large = [io::Incoming::Message(Payload::text("x".repeat(MAX_BYTES)))];

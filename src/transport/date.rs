@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cookies_have_dates_of_many_forms() {
+    fn cookie_dates_are_parsed_in_many_formats() {
         for (text, expected) in [
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
             ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777)),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_count_from_1970() {
+    fn http_dates_are_converted_to_unix_time() {
         for (date, expected) in [
             ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
             ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_dates_are_understood_and_rubbish_is_not() {
+    fn retry_after_accepts_seconds_and_dates_only() {
         let now = Some("Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(retry_after(" 120 ", None), Some(Duration::from_secs(120)));
         assert_eq!(

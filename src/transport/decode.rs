@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_there_as_soon_as_it_was_flushed_and_wherever_it_was_cut() {
+    fn a_flushed_event_is_decoded_immediately_at_any_split() {
         let (coded, first) = flushed();
         assert_eq!(decoded("gzip", &[&coded[..first]]).unwrap().0, b"data: one\n\n");
         for cut in 0..coded.len() {
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn every_coding_that_is_asked_for_is_read() {
+    fn every_accepted_content_coding_is_decoded() {
         let zlib = [
             0x78, 0x9c, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x06, 0x2c, 0x02, 0x15,
         ];
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_comes_in_pieces() {
+    fn a_decompression_bomb_is_decoded_in_bounded_pieces() {
         let bomb = gzip(&vec![0; 32 << 20]);
         assert!(bomb.len() < 64 * 1024);
         let (all, largest) = decoded("gzip", &[&bomb]).unwrap();

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_stream_of_short_lines_is_sent_in_pieces_and_only_while_there_is_credit() {
+    async fn a_stream_is_sent_in_pieces_while_credit_remains() {
         let (tx, mut rx) = mpsc::channel::<(DialId, LinkEvent)>(10_000);
         let credit = Credit::default();
         let events = Events::new(DialId(1), tx, credit.clone());
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn long_lines_stay_whole() {
+    async fn long_lines_are_not_split() {
         let (tx, mut rx) = mpsc::channel::<(DialId, LinkEvent)>(10);
         let events = Events::new(DialId(1), tx, Credit::default());
         let bytes = Bytes::from(vec![b'x'; 100_000]);
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_waits_for_credit_of_a_dial_that_was_hung_up() {
+    async fn a_closed_dial_does_not_wait_for_credit() {
         let (tx, mut rx) = mpsc::channel::<(DialId, LinkEvent)>(10_000);
         let credit = Credit::default();
         let events = Events::new(DialId(1), tx, credit.clone());

@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_take_the_shortest_form_and_read_back() {
+    fn frame_lengths_use_the_shortest_form_and_round_trip() {
         for (len, size) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
             let mut out = Vec::new();
             write_header(&mut out, Opcode::Binary, Fragment::Final, len, [0; 4]);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn masking_in_pieces_equals_masking_at_once() {
+    fn masking_in_pieces_equals_masking_in_one_call() {
         let payload: Vec<u8> = (0..100).collect();
         let mask = [1, 20, 33, 200];
         let mut whole = Vec::new();
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_must_not_send_is_refused() {
+    fn invalid_server_frames_are_refused() {
         for (bytes, what) in [
             (&[0xa1, 0][..], "rsv2"),
             (&[0x83, 0], "opcode 3"),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn close_payloads_carry_only_what_may_travel() {
+    fn close_payloads_contain_only_valid_codes_and_reasons() {
         assert_eq!(
             read_close(&close_payload(4001, "bye")),
             Ok((4001, "bye".to_owned()))

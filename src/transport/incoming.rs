@@ -101,7 +101,7 @@ mod tests {
     const UNCOUNTED_BYTES: usize = 256 << 10;
 
     #[test]
-    fn ports_of_one_extension_share_a_bound_and_all_together_have_one() {
+    fn incoming_bytes_are_bounded_per_extension_and_in_total() {
         let all = IncomingBytes::default();
         all.set_rules(Arc::new(Rules {
             default: ExtensionRule {

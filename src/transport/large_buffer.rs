@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_frozen_reads_the_same_with_a_runtime_and_without() {
+    fn frozen_bytes_are_equal_with_and_without_a_runtime() {
         let read = || {
             for size in [0, 10, MIN_LARGE_BYTES, MIN_LARGE_BYTES + 1] {
                 let bytes = freeze(vec![7; size]);

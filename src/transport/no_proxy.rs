@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_read_as_curl_and_chromium_read_them() {
+    fn no_proxy_entries_match_as_in_curl_and_chromium() {
         for (list, host, port) in [
             ("*", "x.test", 443),
             (".corp.test", "a.corp.test", 443),

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_names_proxies_and_hosts_without() {
+    fn proxies_and_exclusions_are_read_from_the_environment() {
         let rules = environment(&[
             ("HTTPS_PROXY", "http://ignored:1"),
             ("https_proxy", "  proxy:3128 "),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_of_the_environment_that_cannot_be_used_is_no_direct_dial() {
+    fn an_unusable_environment_proxy_does_not_cause_a_direct_dial() {
         for value in [
             "https://proxy",
             "socks4://proxy",
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn proxies_that_cannot_be_used_say_so_without_their_credentials() {
+    fn errors_for_unusable_proxies_omit_credentials() {
         let proxies = Proxies::new(&ProxySettings::None, Vec::new()).unwrap();
         for url in [
             "https://user:canary@proxy:1",

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_stay_with_the_origin_and_follow_it_to_tls() {
+    fn secrets_follow_redirects_only_to_the_same_origin_or_its_tls_upgrade() {
         for (first, next, keeps) in [
             ("http://a.example/x", "http://a.example/y?z", true),
             ("ws://a.example/", "http://a.example:80/", true),

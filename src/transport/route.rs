@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_way_is_new_and_a_lost_one_is_not() {
+    fn a_changed_route_is_new_and_a_lost_one_is_not() {
         let way = |last| Route {
             four: Some(Ipv4Addr::new(192, 168, 1, last).into()),
             six: None,

@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_head_is_spelled_however_it_is_cut_and_a_body_is_left_alone() {
+    async fn header_names_are_respelled_at_any_split_and_bodies_are_unchanged() {
         let request = b"POST /x:y HTTP/1.1\r\nSec-Websocket-Key: Dnt: a\r\nX-Api-Key: b\r\nDnt: 1\r\n\r\nDnt: body\r\n\r\n";
         let spelled = b"POST /x:y HTTP/1.1\r\nSec-WebSocket-Key: Dnt: a\r\nx-API-key: b\r\nDNT: 1\r\n\r\nDnt: body\r\n\r\n";
         for cut in [1, 2, 7, 40, request.len()] {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_announced_passes() {
+    async fn unannounced_header_names_are_unchanged() {
         let mut stream = Spelled::new(Vec::new(), Spelling::default());
         stream.write_all(b"Dnt: 1\r\n\r\n").await.unwrap();
         assert_eq!(stream.into_inner(), b"Dnt: 1\r\n\r\n");

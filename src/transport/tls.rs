@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_the_library_become_words() {
+    fn rustls_error_names_become_readable_text() {
         for (said, plain) in [
             (
                 "received fatal alert: HandshakeFailure",

@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn options_in_json_win_over_flags() {
+    fn json_options_override_flags() {
         let options = of(&["--header", "A: b", "--once", "--options", r#"{"reconnect":true}"#]).unwrap();
         assert_eq!(options["headers"], json!({"A": "b"}));
         assert_eq!(options["reconnect"], true);
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn options_that_are_no_object_are_refused() {
+    fn options_that_are_not_an_object_are_refused() {
         for text in ["[]", "{", "7"] {
             assert!(of(&["--options", text]).is_err(), "{text}");
         }

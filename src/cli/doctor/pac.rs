@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn every_desktops_words_are_read() {
+    fn the_proxy_settings_of_every_desktop_are_parsed() {
         let here = Some(Some("http://pac.test/p.pac".to_owned()));
         assert_eq!(url(gnome("'auto'\n", "'http://pac.test/p.pac'\n")), here);
         assert_eq!(url(gnome("'auto'", "''")), Some(None), "found on the network");

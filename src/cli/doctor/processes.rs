@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_with_a_folder_of_its_own_is_recognised() {
+    fn a_browser_with_its_own_user_data_folder_is_recognised() {
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path().to_str().unwrap();
         let name = HostName::parse("com.longwire.bridge").unwrap();

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn universal_binaries_hold_several_machines() {
+    fn universal_binaries_contain_several_machines() {
         let mut head = vec![0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 2];
         for machine in [[1, 0, 0, 7], [1, 0, 0, 12]] {
             head.extend(machine);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_programs_say_their_machine_behind_a_pointer() {
+    fn the_machine_of_a_windows_program_is_read_from_its_pe_header() {
         let mut head = b"MZ".to_vec();
         head.resize(128, 0);
         head[60] = 96;
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_name_their_interpreter_and_text_is_nothing() {
+    fn scripts_have_an_interpreter_and_plain_text_is_not_a_program() {
         let kind = ProgramKind::of(b"#! /usr/bin/env python3\nprint()");
         assert_eq!(
             kind,

@@ -191,7 +191,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn of_urls_only_scheme_and_host_are_left() {
+    fn urls_are_reduced_to_scheme_and_host() {
         let text =
             "dialled wss://user:secret@example.org:8443/token/abc?key=1, then (ws://[::1]:9) and https://x";
         assert_eq!(
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_folders_are_hidden() {
+    fn the_users_folders_are_redacted() {
         let private = [
             ("/home/ann/lw".to_owned(), "$LONGWIRE_HOME"),
             ("/home/ann".to_owned(), "~"),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_sessions_are_hidden_and_numbers_stay() {
+    fn session_names_are_redacted_and_numbers_are_not() {
         let status =
             json!({"version": "1", "sessions": [{"session": "my bank", "state": "open", "queued": 3}]});
         assert_eq!(

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_well_is_one_line_and_faults_come_with_their_fix() {
+    fn no_problems_is_one_line_and_each_problem_has_its_fix() {
         let pass = Finding::about("logs", "A works").pass("yes");
         let skip = Finding::about("state", "B works").skip("not here");
         let well = DoctorReport::of(vec![pass.clone(), skip.clone()]);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ails_several_browsers_is_reported_once() {
+    fn a_problem_of_several_browsers_is_reported_once() {
         let of = |browser: &str| {
             let id = format!("program.{browser}");
             Finding::about(id, "it can be run").fail("it cannot").fix("chmod")

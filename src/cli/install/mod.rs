@@ -334,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interrupt_does_not_end_what_has_begun() {
+    fn a_signal_does_not_interrupt_a_running_change() {
         let own = rustix::process::getpid();
         let signal = rustix::process::Signal::HUP;
         assert_eq!(

@@ -25,7 +25,7 @@ fn terminal(columns: usize, colour: bool) -> Option<Terminal> {
 }
 
 #[test]
-fn every_session_has_its_line() {
+fn every_session_has_a_line() {
     let picture = picture(&report(42), None, None);
     assert!(
         picture.starts_with("longwire 1.2.3: broker 0 up 1 min, 8.0 KB, 2 ports, 1 session\n"),
@@ -38,7 +38,7 @@ fn every_session_has_its_line() {
 }
 
 #[test]
-fn rates_are_counted_from_the_report_before() {
+fn rates_are_computed_from_the_previous_report() {
     let before = report(40);
     let picture = picture(&report(340), Some((&before, Duration::from_secs(2))), None);
     assert!(
@@ -50,7 +50,7 @@ fn rates_are_counted_from_the_report_before() {
 }
 
 #[test]
-fn no_line_is_wider_than_the_terminal_and_the_wider_one_shows_more() {
+fn lines_fit_the_terminal_and_a_wider_one_shows_more() {
     let before = report(1);
     let mut lengths = Vec::new();
     for columns in [24, 40, 80, 120, 200] {
@@ -79,7 +79,7 @@ fn wide_characters_take_two_columns() {
 }
 
 #[test]
-fn colour_is_for_terminals_that_want_it() {
+fn only_terminals_with_colour_get_colour() {
     assert!(picture(&report(1), None, terminal(80, true)).contains("\x1b[32mopen"));
     for plain in [terminal(80, false), None] {
         assert!(!picture(&report(1), None, plain).contains('\x1b'));
@@ -87,14 +87,14 @@ fn colour_is_for_terminals_that_want_it() {
 }
 
 #[test]
-fn names_cannot_command_the_terminal() {
+fn control_characters_in_names_are_escaped() {
     let mut report = report(1);
     report["sessions"][0]["session"] = json!("\u{9b}2J\u{1b}]0;x");
     assert!(!picture(&report, None, terminal(80, false)).contains(['\u{1b}', '\u{9b}']));
 }
 
 #[test]
-fn memory_is_shown_with_its_limits_the_largest_holder_first() {
+fn memory_is_shown_with_limits_and_sorted_by_size() {
     let mut report = report(1);
     let extension =
         |number: u64| json!({"origin": format!("ext-{number}"), "held": number << 20, "limit": 256 << 20});
@@ -124,7 +124,7 @@ fn troubled() -> Value {
 }
 
 #[test]
-fn eighty_columns_hold_what_waits_and_why() {
+fn eighty_columns_show_waiting_messages_and_errors() {
     let before = troubled();
     for before in [None, Some((&before, Duration::from_secs(1)))] {
         let seen = picture(&troubled(), before, terminal(80, false));
@@ -147,7 +147,7 @@ fn eighty_columns_hold_what_waits_and_why() {
 }
 
 #[test]
-fn a_pipe_gets_every_fact_in_the_sessions_own_line() {
+fn without_a_terminal_every_field_is_on_the_session_line() {
     let seen = picture(&troubled(), None, None);
     let line = seen.lines().find(|line| line.starts_with("orders")).unwrap();
     for part in [
@@ -168,7 +168,7 @@ fn an_old_failure_of_an_open_session_is_not_shown() {
 }
 
 #[test]
-fn a_small_screen_says_how_many_are_not_shown() {
+fn a_small_terminal_shows_the_number_of_hidden_sessions() {
     let mut report = report(1);
     let one = report["sessions"][0].clone();
     report["sessions"] = Value::Array(vec![one; 50]);

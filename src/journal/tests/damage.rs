@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 
 #[test]
-fn a_tail_torn_at_any_byte_is_reported_and_the_rest_is_kept() {
+fn a_tail_torn_at_any_byte_is_reported_and_earlier_records_survive() {
     let dir = ten();
     let path = segment_path(&dir, 1);
     let whole = fs::read(&path).unwrap();
@@ -23,7 +23,7 @@ fn a_tail_torn_at_any_byte_is_reported_and_the_rest_is_kept() {
 }
 
 #[test]
-fn a_loss_is_found_again_until_something_is_written_in_its_place() {
+fn damage_is_reported_until_its_place_is_overwritten() {
     let dir = ten();
     let path = segment_path(&dir, 1);
     let whole = fs::read(&path).unwrap();
@@ -49,7 +49,7 @@ fn a_loss_is_found_again_until_something_is_written_in_its_place() {
 }
 
 #[test]
-fn a_tail_of_zeros_is_no_record() {
+fn a_tail_of_zeros_is_not_a_record() {
     let dir = ten();
     let path = segment_path(&dir, 1);
     let mut file = OpenOptions::new().append(true).open(&path).unwrap();
@@ -65,7 +65,7 @@ fn a_tail_of_zeros_is_no_record() {
 }
 
 #[test]
-fn a_flipped_bit_ends_the_log_there_and_the_next_flush_repairs() {
+fn a_flipped_bit_ends_the_log_and_the_next_flush_repairs_it() {
     let dir = ten();
     let path = segment_path(&dir, 1);
     bend(&path, segment::HEADER + 4 * record::size(&entry(1)) + 20);
@@ -130,7 +130,7 @@ fn a_bad_middle_segment_ends_the_log_but_not_the_state() {
 }
 
 #[test]
-fn a_bent_snapshot_falls_back_to_the_state_before_it() {
+fn a_corrupt_snapshot_falls_back_to_the_previous_state() {
     let (dir, mut journals) = empty();
     journals.apply(&id(), append(state("first"))).unwrap();
     fill(&mut journals, 1..=4, "second");
@@ -143,7 +143,7 @@ fn a_bent_snapshot_falls_back_to_the_state_before_it() {
 }
 
 #[test]
-fn a_removal_cut_short_is_finished_at_the_next_start() {
+fn an_interrupted_removal_is_finished_at_the_next_start() {
     let dir = ten();
     let folder = dir.path().join(&*id().0);
     fs::rename(&folder, folder.with_extension("gone")).unwrap();
@@ -153,7 +153,7 @@ fn a_removal_cut_short_is_finished_at_the_next_start() {
 }
 
 #[test]
-fn a_segment_cut_short_in_its_making_does_not_count() {
+fn an_incompletely_created_segment_is_ignored() {
     let dir = ten();
     let new = segment_path(&dir, 2).with_extension("new");
     fs::write(&new, b"longwire half").unwrap();
@@ -163,7 +163,7 @@ fn a_segment_cut_short_in_its_making_does_not_count() {
 }
 
 #[test]
-fn a_journal_of_a_later_version_is_refused_and_kept() {
+fn a_journal_of_a_later_version_is_refused_and_not_deleted() {
     let dir = ten();
     let path = segment_path(&dir, 1);
     let mut bytes = fs::read(&path).unwrap();
@@ -183,14 +183,14 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
     /// Any bytes in place of a segment: no panic, and every record given back is one whose checksum holds.
     #[test]
-    fn any_bytes_are_read_without_harm(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+    fn arbitrary_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
         let contents = segment::read(&bytes);
         prop_assert!(contents.good <= bytes.len() as u64);
     }
 
     /// Any change to a good segment: what comes back is a beginning of what was written.
     #[test]
-    fn a_changed_segment_gives_back_a_beginning(
+    fn a_modified_segment_yields_a_prefix_of_its_records(
         at in 0usize..400,
         to in any::<u8>(),
         cut in 0usize..400,
@@ -215,7 +215,7 @@ proptest! {
 
     /// Any two segments, bent and cut: recovered, written to, and from then on undamaged, with what was written last.
     #[test]
-    fn any_folder_can_be_written_to_again(
+    fn any_damaged_folder_is_recovered_and_writable(
         flips in proptest::collection::vec((0usize..700, any::<u8>()), 0..4),
         (first, second) in (0usize..400, 0usize..400),
         sync in any::<bool>(),

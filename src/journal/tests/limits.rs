@@ -54,7 +54,7 @@ fn a_failed_sync_is_final() {
 }
 
 #[test]
-fn what_a_full_disk_kept_from_being_written_is_reported_as_lost_and_the_rest_is_there() {
+fn records_lost_to_a_full_disk_are_reported_and_the_others_recovered() {
     let (dir, mut journals) = empty();
     journals.apply(&id(), append(entry(1))).unwrap();
     flush(&mut journals);
@@ -74,7 +74,7 @@ fn what_a_full_disk_kept_from_being_written_is_reported_as_lost_and_the_rest_is_
 }
 
 #[test]
-fn an_extension_has_a_number_of_journals() {
+fn the_number_of_journals_per_extension_is_limited() {
     let dir = TempDir::new().unwrap();
     let quota = Quota {
         journals: 2,
@@ -106,7 +106,7 @@ fn an_extension_has_a_number_of_journals() {
 }
 
 #[test]
-fn what_is_beyond_the_quota_at_the_start_is_not_used_and_stays() {
+fn journals_above_the_quota_at_start_are_ignored_and_not_deleted() {
     let dir = TempDir::new().unwrap();
     let (mut journals, _) = Journals::open(dir.path(), Quota::default()).unwrap();
     let owned_id = |random: &str| JournalId::new("chrome-extension://a/", random);
@@ -143,7 +143,7 @@ fn what_is_beyond_the_quota_at_the_start_is_not_used_and_stays() {
 }
 
 #[test]
-fn many_journals_need_few_descriptors_and_idle_ones_none() {
+fn open_files_are_bounded_and_idle_journals_use_none() {
     let dir = TempDir::new().unwrap();
     let quota = Quota {
         open_files: 4,
@@ -189,7 +189,7 @@ fn a_full_disk_at_a_new_segment() {
 
 #[cfg(unix)]
 #[test]
-fn a_folder_removed_behind_our_back_is_noticed_at_the_next_sync() {
+fn an_externally_removed_folder_is_detected_at_the_next_sync() {
     let (dir, mut journals) = empty();
     journals.apply(&id(), append(entry(1))).unwrap();
     flush(&mut journals);
@@ -200,7 +200,7 @@ fn a_folder_removed_behind_our_back_is_noticed_at_the_next_sync() {
 }
 
 #[test]
-fn a_session_has_a_quota_and_trimming_makes_room() {
+fn each_session_has_a_quota_and_trimming_frees_space() {
     let dir = TempDir::new().unwrap();
     let quota = Quota {
         session: 10 << 20,
@@ -228,7 +228,7 @@ fn a_session_has_a_quota_and_trimming_makes_room() {
 }
 
 #[test]
-fn the_sessions_of_one_extension_have_a_quota_together() {
+fn the_sessions_of_one_extension_share_a_quota() {
     let dir = TempDir::new().unwrap();
     let quota = Quota {
         session: 1 << 20,
@@ -254,7 +254,7 @@ fn the_sessions_of_one_extension_have_a_quota_together() {
 }
 
 #[test]
-fn all_sessions_have_a_quota_together() {
+fn all_sessions_share_a_quota() {
     let dir = TempDir::new().unwrap();
     let quota = Quota {
         session: 1 << 20,
@@ -277,7 +277,7 @@ fn all_sessions_have_a_quota_together() {
 }
 
 #[test]
-fn many_journals_do_not_hold_as_many_files() {
+fn many_journals_do_not_hold_as_many_open_files() {
     let (dir, mut journals) = empty();
     let count = Quota::default().open_files * 2;
     for round in 1..=2 {

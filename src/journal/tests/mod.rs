@@ -126,7 +126,7 @@ fn fill(journals: &mut Journals, seqs: impl IntoIterator<Item = u64>, snapshot: 
 }
 
 #[test]
-fn what_is_flushed_comes_back_in_order() {
+fn flushed_records_are_recovered_in_order() {
     let (dir, mut journals) = empty();
     let written = [state("a"), entry(1), entry(2), state("b"), entry(1)];
     for record in &written {
@@ -153,7 +153,7 @@ fn a_sync_entry_is_written_before_apply_returns() {
 }
 
 #[test]
-fn what_was_not_flushed_is_not_there() {
+fn unflushed_records_are_not_recovered() {
     let (dir, mut journals) = empty();
     journals.apply(&id(), append(entry(1))).unwrap();
     flush(&mut journals);
@@ -180,7 +180,7 @@ fn only_the_owner_may_read() {
 }
 
 #[test]
-fn two_brokers_never_have_one_journal() {
+fn two_brokers_cannot_open_one_journal() {
     let (dir, journals) = empty();
     let error = Journals::open(dir.path(), Quota::default()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
@@ -251,7 +251,7 @@ fn trim_removes_whole_segments_and_never_the_last() {
 }
 
 #[test]
-fn remove_leaves_nothing_and_the_name_may_be_used_again() {
+fn remove_deletes_everything_and_the_id_is_reusable() {
     let (dir, mut journals) = empty();
     journals.apply(&id(), append(entry(1))).unwrap();
     flush(&mut journals);
@@ -267,7 +267,7 @@ fn remove_leaves_nothing_and_the_name_may_be_used_again() {
 }
 
 #[test]
-fn a_name_that_is_no_folder_name_is_refused() {
+fn an_invalid_folder_name_is_refused() {
     let (dir, mut journals) = empty();
     for name in ["", "../x", "A", "con", "lock"] {
         let done = journals.apply(&JournalId(name.into()), append(entry(1)));

@@ -18,7 +18,7 @@ fn faults(text: &str) -> Vec<(usize, usize, String)> {
 }
 
 #[test]
-fn no_file_the_sample_and_the_sample_without_its_marks_say_the_same() {
+fn no_file_the_sample_and_the_uncommented_sample_are_equivalent() {
     let nothing = read("");
     assert_eq!(nothing.rules, Rules::default());
     assert_eq!(nothing.broker.idle, Duration::from_secs(600));
@@ -47,7 +47,7 @@ fn no_file_the_sample_and_the_sample_without_its_marks_say_the_same() {
 }
 
 #[test]
-fn the_documentation_shows_the_sample_as_it_is() {
+fn the_documentation_contains_the_sample() {
     let page = include_str!("../../../docs/SETTINGS.md");
     assert!(
         page.contains(&sample()),
@@ -57,7 +57,7 @@ fn the_documentation_shows_the_sample_as_it_is() {
 }
 
 #[test]
-fn an_extension_differs_from_the_default_only_in_what_it_says() {
+fn an_extension_table_overrides_only_its_own_keys() {
     let settings = read(
         "[default]\nsessions = 3\nallow = []\n\
          [extension.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\nallow = [\"wss://a\"]\n\
@@ -84,7 +84,7 @@ fn an_extension_differs_from_the_default_only_in_what_it_says() {
 }
 
 #[test]
-fn an_allow_list_admits_the_proxies_it_covers_unless_own_proxy_says_no() {
+fn an_allow_list_permits_matching_proxies_unless_own_proxy_is_false() {
     let own_proxy = |text: &str| {
         let settings = read(text);
         let shown = settings
@@ -109,7 +109,7 @@ fn an_allow_list_admits_the_proxies_it_covers_unless_own_proxy_says_no() {
 }
 
 #[test]
-fn every_fault_has_its_place() {
+fn every_error_has_line_and_column() {
     for (text, line, column, words) in [
         ("[broker]\nidle-minutes = \"x\"", 2, 16, "whole number from 1"),
         (
@@ -159,7 +159,7 @@ fn passwords_are_neither_shown_nor_repeated() {
 }
 
 #[test]
-fn the_environment_overrules_the_file() {
+fn the_environment_overrides_the_file() {
     let mut settings = read("[broker]\nidle-minutes = 5\n");
     settings.heed_environment(Some("nonsense"));
     assert_eq!(settings.broker.idle, Duration::from_secs(300));

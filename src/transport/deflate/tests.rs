@@ -34,7 +34,7 @@ fn inflated(inflater: &mut Inflater, pieces: &[&[u8]], limit: usize) -> Result<O
 }
 
 #[test]
-fn answers_are_read_and_nonsense_is_refused() {
+fn deflate_responses_are_parsed_and_invalid_ones_refused() {
     assert_eq!(Agreement::read(""), Ok(None));
     assert_eq!(
         agreement(
@@ -66,7 +66,7 @@ fn answers_are_read_and_nonsense_is_refused() {
 }
 
 #[test]
-fn the_examples_of_the_rfc() {
+fn the_examples_of_the_rfc_are_inflated() {
     let mut inflater = Inflater::new(agreement("permessage-deflate"));
     let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     assert_eq!(
@@ -112,7 +112,7 @@ fn any_split_gives_the_same_message() {
 }
 
 #[test]
-fn both_takeover_modes() {
+fn messages_inflate_in_both_takeover_modes() {
     let text = b"the same words again and again, the same words";
     let mut keeping = Compress::new(Compression::default(), false);
     let mut inflater = Inflater::new(agreement("permessage-deflate"));
@@ -136,7 +136,7 @@ fn both_takeover_modes() {
 }
 
 #[test]
-fn a_resting_inflater_keeps_only_what_it_needs() {
+fn an_idle_inflater_keeps_only_the_window_it_needs() {
     let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     for (answer, output) in [
         ("permessage-deflate", true),
@@ -155,7 +155,7 @@ fn a_resting_inflater_keeps_only_what_it_needs() {
 }
 
 #[test]
-fn nothing_is_kept_of_a_bomb() {
+fn a_decompression_bomb_leaves_no_memory_allocated() {
     let bomb = deflate(
         &mut Compress::new(Compression::best(), false),
         &vec![0; 10_000_000],
@@ -192,7 +192,7 @@ fn nothing_is_kept_of_a_bomb() {
 }
 
 #[test]
-fn rubbish_is_an_error_and_never_a_loop() {
+fn invalid_deflate_data_is_an_error_and_never_loops() {
     // The second frame spun another implementation for ever.
     for rubbish in [
         &[0xff, 0xff, 0xff][..],

@@ -43,7 +43,7 @@ const GOOD: [(&str, &str); 3] = [
 ];
 
 #[test]
-fn a_good_answer_with_a_token_list_is_accepted() {
+fn a_valid_response_with_a_token_list_is_accepted() {
     let agreed = check(&answer(&GOOD), &target("ws://example.org/"), KEY).unwrap();
     assert_eq!(
         (agreed.subprotocol, agreed.extensions, agreed.deflate),
@@ -55,7 +55,7 @@ fn a_good_answer_with_a_token_list_is_accepted() {
 }
 
 #[test]
-fn answers_that_break_the_rules_are_refused() {
+fn invalid_handshake_responses_are_refused() {
     let without = |name: &str| -> Vec<_> { GOOD.into_iter().filter(|(n, _)| *n != name).collect() };
     let with = |line: (&'static str, &'static str)| -> Vec<_> {
         without(line.0).into_iter().chain([line]).collect()
@@ -79,7 +79,7 @@ fn answers_that_break_the_rules_are_refused() {
 }
 
 #[test]
-fn the_request_says_what_the_target_says() {
+fn the_handshake_request_reflects_the_target() {
     let mut target = target("ws://us%40er:p%3Ass@example.org/a%20b/{c}?q=\"1|2\"");
     target.headers = vec![
         ("Origin".to_owned(), "chrome-extension://abc".to_owned()),
@@ -110,7 +110,7 @@ fn the_request_says_what_the_target_says() {
 }
 
 #[test]
-fn our_own_headers_cannot_be_set() {
+fn handshake_headers_cannot_be_overridden() {
     for name in ["host", "Connection", "UPGRADE", "Sec-WebSocket-Key"] {
         let mut target = target("ws://example.org/");
         target.headers = vec![(name.to_owned(), "x".to_owned())];

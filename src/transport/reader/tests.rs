@@ -91,7 +91,7 @@ fn texts(inbox: &Inbox) -> Vec<&str> {
 }
 
 #[test]
-fn a_message_that_the_budget_has_no_room_for_is_skipped_and_the_next_is_read() {
+fn a_message_above_the_memory_budget_is_skipped_and_the_next_is_read() {
     let all = IncomingBytes::default();
     all.set_rules(Arc::new(Rules {
         default: ExtensionRule {
@@ -124,7 +124,7 @@ fn a_message_that_the_budget_has_no_room_for_is_skipped_and_the_next_is_read() {
 }
 
 #[test]
-fn control_frames_pass_between_fragments() {
+fn control_frames_between_fragments_are_handled() {
     let mut bytes = frame(0x01, b"Hel");
     bytes.extend(frame(0x89, b"ping"));
     bytes.extend(frame(0x00, b""));
@@ -161,7 +161,7 @@ fn json_is_distinguished_from_text() {
 }
 
 #[test]
-fn what_breaks_the_rules_is_a_violation() {
+fn protocol_violations_have_their_close_code() {
     let split_char = [frame(0x01, &[0xc3]), frame(0x80, &[0x28])].concat();
     for (bytes, close) in [
         (frame(0x80, b"x"), 1002),
@@ -183,7 +183,7 @@ fn what_breaks_the_rules_is_a_violation() {
 }
 
 #[test]
-fn a_message_too_large_is_skipped_in_its_place_and_reading_goes_on() {
+fn an_oversize_message_is_reported_in_order_and_reading_continues() {
     for large in [
         frame(0x82, &[0; 101]),
         frame(0x82, &[0; 70_000]),
@@ -221,7 +221,7 @@ fn a_message_too_large_is_skipped_in_its_place_and_reading_goes_on() {
 }
 
 #[test]
-fn nothing_is_held_of_a_message_that_never_ends() {
+fn an_endless_message_is_not_buffered() {
     let mut reader = reader(100);
     let mut inbox = Inbox::default();
     let head = [0x82, 127, 0x7f, 255, 255, 255, 255, 255, 255, 255];
@@ -233,7 +233,7 @@ fn nothing_is_held_of_a_message_that_never_ends() {
 }
 
 #[test]
-fn nothing_is_kept_of_the_fragments_before_the_one_that_is_too_much() {
+fn fragments_of_an_oversize_message_are_freed() {
     let mut reader = reader(100 << 10);
     let mut bytes = frame(0x02, &vec![b'x'; 90 << 10]);
     bytes.extend(frame(0x00, &vec![b'x'; 20 << 10]));
@@ -243,7 +243,7 @@ fn nothing_is_kept_of_the_fragments_before_the_one_that_is_too_much() {
 }
 
 #[test]
-fn a_compressed_bomb_is_skipped_and_what_follows_is_understood() {
+fn a_decompression_bomb_is_skipped_and_the_next_message_is_read() {
     for (answer, keeps_window) in [
         ("permessage-deflate", true),
         ("permessage-deflate; server_no_context_takeover", false),
@@ -321,7 +321,7 @@ fn inflating_yields_to_other_tasks_also_when_nothing_is_stored() {
 }
 
 #[test]
-fn kept_messages_do_not_keep_the_read_buffer() {
+fn stored_messages_do_not_retain_the_read_buffer() {
     let small = frame(0x82, &[1; 100]);
     let (inbox, _) = read(&small);
     let Some(Incoming::Message(Payload::Binary(bytes))) = inbox.messages.into_iter().next() else {
@@ -374,7 +374,7 @@ proptest! {
 
     /// No input makes it panic, loop or take more than it was given.
     #[test]
-    fn any_rubbish_is_taken_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300), sizes in prop::collection::vec(1..50usize, 1..4)) {
+    fn arbitrary_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300), sizes in prop::collection::vec(1..50usize, 1..4)) {
         let agreement = Agreement::read("permessage-deflate").unwrap().unwrap();
         let mut reader = FrameReader::new(1000, true, Some(Inflater::new(agreement)));
         let _ = feed(&mut reader, &bytes, &sizes, ALL);

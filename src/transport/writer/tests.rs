@@ -65,7 +65,7 @@ fn understood(bytes: Vec<u8>) -> Vec<Message> {
 }
 
 #[test]
-fn another_implementation_reads_what_was_written_in_order() {
+fn another_implementation_reads_the_written_messages_in_order() {
     let sizes = [
         0, 1, 125, 126, 65_535, 65_536, 65_537, 200_000, 1_048_576, 1_048_577, 3_000_001,
     ];
@@ -100,7 +100,7 @@ fn another_implementation_reads_what_was_written_in_order() {
 }
 
 #[test]
-fn taken_counts_exactly_the_messages_of_which_a_byte_has_left() {
+fn taken_counts_messages_with_at_least_one_byte_sent() {
     let mut writer = Writer::default();
     let mut socket = SlowSocket {
         taken: Vec::new(),
@@ -129,7 +129,7 @@ fn taken_counts_exactly_the_messages_of_which_a_byte_has_left() {
 }
 
 #[test]
-fn what_was_not_taken_when_the_rest_is_forgotten_never_leaves() {
+fn discarded_messages_are_never_sent() {
     for (limit, left) in [(0, 0), (1, 1), (9, 1), (12, 2)] {
         let mut writer = Writer::default();
         let mut socket = SlowSocket {
@@ -158,7 +158,7 @@ fn what_was_not_taken_when_the_rest_is_forgotten_never_leaves() {
 }
 
 #[test]
-fn a_pong_passes_a_long_message_between_its_fragments_and_never_inside_a_frame() {
+fn a_pong_is_sent_between_fragments_and_never_inside_a_frame() {
     let mut writer = Writer::default();
     let mut socket = SlowSocket {
         taken: Vec::new(),
@@ -180,7 +180,7 @@ fn a_pong_passes_a_long_message_between_its_fragments_and_never_inside_a_frame()
 }
 
 #[test]
-fn nothing_follows_a_close_frame_and_an_idle_writer_is_empty() {
+fn no_frame_follows_a_close_frame_and_an_idle_writer_is_empty() {
     let mut writer = Writer::default();
     let mut socket = SlowSocket {
         taken: Vec::new(),

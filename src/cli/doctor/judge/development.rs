@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chromium_with_a_folder_of_its_own_needs_a_manifest_there() {
+    fn a_chromium_with_its_own_user_data_folder_needs_a_manifest_there() {
         let finding = finding_for(Family::Chromium, false);
         assert_eq!(finding.verdict, Verdict::Warn);
         assert!(finding.title.contains("does not find"), "{}", finding.title);

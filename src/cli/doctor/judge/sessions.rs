@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn each_cause_has_its_remedy() {
+    fn each_cause_has_its_fix() {
         let cases = [
             ("refused", "nobody", "ws://127.0.0.1:9/", "127.0.0.1:9"),
             ("dns", "no address", "wss://nowhere.example/", "nowhere.example"),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_is_not_wanted_now_is_no_fault() {
+    fn a_session_without_an_error_is_not_a_problem() {
         for state in ["paused", "connecting", "waiting", "closed"] {
             assert_eq!(
                 finding_for(state, "wss://a.example/", json!(null)).verdict,

@@ -39,7 +39,7 @@ fn registrations() {
 }
 
 #[test]
-fn a_browser_without_a_registration_is_no_fault_when_another_has_one() {
+fn an_unregistered_browser_is_not_a_problem_if_another_is_registered() {
     let mut facts = well();
     facts
         .browsers
@@ -54,7 +54,7 @@ fn a_browser_without_a_registration_is_no_fault_when_another_has_one() {
 }
 
 #[test]
-fn chromium_stops_at_a_bad_manifest_and_firefox_goes_on() {
+fn chromium_fails_at_a_bad_manifest_and_firefox_reads_the_next() {
     for (family, verdict) in [
         (Family::Chromium, Verdict::Fail),
         (Family::Firefox, Verdict::Pass),
@@ -82,7 +82,7 @@ fn the_worst_of_several_profile_folders_is_reported() {
 }
 
 #[test]
-fn each_program_that_browsers_start_has_a_finding_of_its_own() {
+fn each_program_that_browsers_start_has_its_own_finding() {
     let mut facts = well();
     let mut other = facts.launches[0].clone();
     other.program = "/opt/other/longwire".into();

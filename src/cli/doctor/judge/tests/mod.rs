@@ -160,7 +160,7 @@ fn only(id: &str, verdict: Verdict, fix: &str, change: impl FnOnce(&mut Facts)) 
 }
 
 #[test]
-fn nothing_is_found_where_nothing_is_wrong() {
+fn a_healthy_installation_has_only_passing_findings() {
     let findings = judge(&well());
     let odd: Vec<_> = findings
         .iter()
@@ -174,7 +174,7 @@ fn nothing_is_found_where_nothing_is_wrong() {
 }
 
 #[test]
-fn apps_are_registrations_too() {
+fn apps_count_as_registrations() {
     let mut facts = well();
     facts.browsers.clear();
     let text = format!(

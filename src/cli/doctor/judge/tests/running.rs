@@ -42,7 +42,7 @@ fn hosts() {
 }
 
 #[test]
-fn the_broker_and_its_places() {
+fn the_broker_and_its_paths() {
     only("broker", Verdict::Fail, "longwire stop", |facts| {
         facts.broker.answer = Err("it does not answer".into());
     });
