@@ -43,7 +43,7 @@ fn no_process_of_the_same_user_reads_the_memory_of_host_and_broker() {
 }
 
 #[test]
-fn only_the_user_may_enter() {
+fn sockets_and_folders_are_accessible_only_to_the_user() {
     let scratch = Scratch::new();
     let _host = {
         let mut host = HostProcess::chromium(&scratch);
@@ -93,7 +93,7 @@ fn another_user(variable: &str, socket: &Path) -> std::process::Command {
 }
 
 #[test]
-fn another_users_process_is_turned_away() {
+fn another_users_process_is_rejected() {
     if !crate::skip::is_root("only root may become another user") {
         return;
     }

@@ -21,7 +21,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn twenty_hosts_at_once_meet_one_broker() {
+fn twenty_concurrent_hosts_share_one_broker() {
     let scratch = Scratch::new();
     let mut hosts: Vec<_> = (0..20).map(|_| HostProcess::chromium(&scratch)).collect();
     for host in &mut hosts {
@@ -36,7 +36,7 @@ fn twenty_hosts_at_once_meet_one_broker() {
 }
 
 #[test]
-fn twenty_ports_that_lose_their_broker_meet_one_again() {
+fn twenty_ports_reconnect_to_one_broker_after_a_crash() {
     let scratch = Scratch::new();
     let mut hosts: Vec<_> = (0..20).map(|_| HostProcess::chromium(&scratch)).collect();
     for host in &mut hosts {
@@ -55,7 +55,7 @@ fn twenty_ports_that_lose_their_broker_meet_one_again() {
 }
 
 #[test]
-fn a_socket_left_behind_is_replaced() {
+fn a_stale_socket_file_is_replaced() {
     let scratch = Scratch::new();
     let mut first = HostProcess::chromium(&scratch);
     first.hello();
@@ -68,7 +68,7 @@ fn a_socket_left_behind_is_replaced() {
 }
 
 #[test]
-fn the_death_of_the_browser_that_started_it_does_not_touch_the_broker() {
+fn the_broker_survives_the_browser_that_started_it() {
     let scratch = Scratch::new();
     let mut first = HostProcess::in_its_own_group(&scratch);
     let broker_id = first.hello()["broker"].clone();
@@ -83,7 +83,7 @@ fn the_death_of_the_browser_that_started_it_does_not_touch_the_broker() {
 }
 
 #[test]
-fn the_broker_keeps_nothing_of_whoever_started_it() {
+fn the_broker_inherits_no_environment_or_descriptors() {
     let scratch = Scratch::new().with("GOOGLE_API_KEY", "secret");
     // Firefox leaks a pipe above stderr; so does this shell.
     let mut shell = std::process::Command::new("/bin/sh");
@@ -126,7 +126,7 @@ fn a_state_folder_that_cannot_be_written_is_not_fatal() {
 }
 
 #[test]
-fn a_runtime_folder_that_is_missing_is_done_without() {
+fn a_missing_runtime_folder_is_not_fatal() {
     // So short that the socket fits, wherever TMPDIR is.
     let folder = tempfile::Builder::new().prefix("lw").tempdir_in("/tmp").unwrap();
     let scratch = Scratch::new()
@@ -180,7 +180,7 @@ fn a_home_too_deep_for_a_socket_works() {
 }
 
 #[test]
-fn an_idle_broker_leaves_and_the_next_host_starts_another() {
+fn an_idle_broker_exits_and_the_next_host_starts_another() {
     let scratch = Scratch::new().with("LONGWIRE_IDLE_SECONDS", "1");
     let mut host = HostProcess::chromium(&scratch);
     let first = host.hello()["broker"].clone();
@@ -204,7 +204,7 @@ fn a_broker_with_a_port_is_not_idle() {
 }
 
 #[test]
-fn stopping_is_answered_and_clean() {
+fn stop_is_answered_and_exits_cleanly() {
     let scratch = Scratch::new();
     let mut host = HostProcess::chromium(&scratch);
     let first = host.hello()["broker"].clone();
@@ -231,7 +231,7 @@ fn stopping_is_answered_and_clean() {
 }
 
 #[test]
-fn a_signal_makes_it_leave_cleanly() {
+fn a_signal_makes_the_broker_exit_cleanly() {
     let scratch = Scratch::new();
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
