@@ -8,7 +8,7 @@ use crate::support::echo::Echo;
 use crate::support::scratch::Scratch;
 
 #[test]
-fn lines_go_out_and_come_back() {
+fn lines_are_sent_and_replies_printed() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let output = run(
         &scratch,
@@ -20,7 +20,7 @@ fn lines_go_out_and_come_back() {
 }
 
 #[test]
-fn more_than_the_outbox_holds_goes_out_line_by_line() {
+fn more_lines_than_the_outbox_holds_are_sent_in_order() {
     use std::io::Write as _;
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut command = scratch.command();
@@ -41,7 +41,7 @@ fn more_than_the_outbox_holds_goes_out_line_by_line() {
 }
 
 #[test]
-fn an_expectation_that_is_not_met_in_time_fails() {
+fn an_unmet_expectation_fails_at_the_timeout() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let arguments = [
         "connect",
@@ -63,7 +63,7 @@ fn an_expectation_that_is_not_met_in_time_fails() {
 }
 
 #[test]
-fn json_can_be_read_by_people_and_is_left_alone_for_programs() {
+fn json_is_indented_on_a_terminal_and_unchanged_in_a_pipe() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let text = r#"{"b":1.50,"a":[]}"#;
     let plain = run(&scratch, &["connect", &server.url(), "-s", text, "-n", "1"], "");
@@ -77,7 +77,7 @@ fn json_can_be_read_by_people_and_is_left_alone_for_programs() {
 }
 
 #[test]
-fn bytes_travel_as_base64() {
+fn binary_messages_are_read_and_printed_as_base64() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let output = run(
         &scratch,
@@ -88,7 +88,7 @@ fn bytes_travel_as_base64() {
 }
 
 #[test]
-fn a_server_that_is_not_there_and_wrong_usage_are_distinguished() {
+fn an_unreachable_server_and_wrong_usage_have_different_exit_codes() {
     let scratch = Scratch::new();
     let refused = run(
         &scratch,
@@ -110,7 +110,7 @@ fn a_server_that_is_not_there_and_wrong_usage_are_distinguished() {
 }
 
 #[test]
-fn who_only_asks_whether_the_server_is_there_gets_an_answer() {
+fn connect_without_messages_tests_the_connection() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let there = run(&scratch, &["connect", &server.url()], "");
     assert_eq!(there.status.code(), Some(0), "{}", stderr(&there));
@@ -128,7 +128,7 @@ fn who_only_asks_whether_the_server_is_there_gets_an_answer() {
 
 /// A server that drops the connection without a close frame.
 #[test]
-fn a_lost_connection_is_a_failure_when_there_is_only_one() {
+fn a_lost_connection_fails_with_once() {
     let (scratch, listener) = (
         Scratch::new(),
         std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
@@ -144,7 +144,7 @@ fn a_lost_connection_is_a_failure_when_there_is_only_one() {
 }
 
 #[test]
-fn nothing_to_expect_and_no_time_are_wrong_usage() {
+fn zero_expect_and_zero_timeout_are_wrong_usage() {
     let scratch = Scratch::new();
     for flag in ["--expect", "--timeout"] {
         let wrong = run(&scratch, &["connect", "ws://127.0.0.1:1/", flag, "0"], "");
@@ -153,7 +153,7 @@ fn nothing_to_expect_and_no_time_are_wrong_usage() {
 }
 
 #[test]
-fn what_was_expected_ends_it_without_a_word_about_receipts() {
+fn a_met_expectation_exits_without_a_receipt_warning() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let output = run(
         &scratch,
@@ -165,7 +165,7 @@ fn what_was_expected_ends_it_without_a_word_about_receipts() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_refused_with_the_way_to_send_them() {
+fn invalid_utf_8_input_is_refused_with_advice() {
     use std::io::Write as _;
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut child = scratch

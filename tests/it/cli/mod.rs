@@ -117,7 +117,7 @@ fn echo(host: &mut HostProcess, session: &str, text: &str) -> Value {
 }
 
 #[test]
-fn logs_are_found_and_sieved() {
+fn logs_are_found_and_filtered() {
     let scratch = Scratch::new();
     let nothing = run(&scratch, &["logs"], "");
     assert_eq!(nothing.status.code(), Some(1));
@@ -133,7 +133,7 @@ fn logs_are_found_and_sieved() {
 }
 
 #[test]
-fn what_goes_on_ends_when_nobody_reads_it_any_more() {
+fn running_commands_exit_when_their_reader_closes_the_pipe() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut host = extension(&scratch, &server, "prices");
     echo(&mut host, "prices", "one");
@@ -154,7 +154,7 @@ fn what_goes_on_ends_when_nobody_reads_it_any_more() {
 }
 
 #[test]
-fn shells_and_man_are_served() {
+fn completions_and_man_pages_are_printed() {
     let scratch = Scratch::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let output = run(&scratch, &["completions", shell], "");
@@ -179,7 +179,7 @@ fn shells_and_man_are_served() {
 }
 
 #[test]
-fn what_cannot_be_printed_is_a_failure_and_a_reader_who_has_seen_enough_is_none() {
+fn a_write_error_fails_and_a_closed_pipe_does_not() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let _host = extension(&scratch, &server, "prices");
     for arguments in [

@@ -79,7 +79,7 @@ fn only_a_host_is_recorded() {
 }
 
 #[test]
-fn what_is_no_record_is_refused() {
+fn a_file_that_is_not_a_recording_is_refused() {
     let scratch = Scratch::new();
     let file = scratch.folder().join("other.txt");
     std::fs::write(&file, "hello").unwrap();
@@ -89,7 +89,7 @@ fn what_is_no_record_is_refused() {
 }
 
 #[test]
-fn a_firefox_port_is_replayed_too_and_its_folders_are_not_reported() {
+fn a_recorded_firefox_port_is_replayed_and_contains_no_paths() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let file = scratch.folder().join("port.jsonl");
     let mut command = scratch.command();
@@ -125,7 +125,7 @@ fn recording(scratch: &Scratch, file: &std::path::Path) -> HostProcess {
 }
 
 #[test]
-fn two_ports_at_once_are_written_to_two_files() {
+fn two_concurrent_ports_are_recorded_in_two_files() {
     let scratch = Scratch::new();
     let file = scratch.folder().join("port.jsonl");
     let mut one = recording(&scratch, &file);
@@ -150,7 +150,7 @@ fn two_ports_at_once_are_written_to_two_files() {
 }
 
 #[test]
-fn a_damaged_record_is_refused_with_the_place_of_the_damage() {
+fn a_damaged_recording_is_refused_with_its_line() {
     let scratch = Scratch::new();
     let file = scratch.folder().join("port.jsonl");
     let head = json!({"longwire": "record", "version": "0.1.0", "arguments": [ORIGIN], "redacted": true});
@@ -178,7 +178,7 @@ fn a_damaged_record_is_refused_with_the_place_of_the_damage() {
 }
 
 #[test]
-fn a_running_broker_is_replayed_to_only_if_somebody_says_so() {
+fn a_recording_is_replayed_to_a_running_broker_only_on_request() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let file = scratch.folder().join("port.jsonl");
     let mut host = recording(&scratch, &file);

@@ -127,7 +127,7 @@ impl Drop for OnTerminal {
 }
 
 #[test]
-fn a_secret_is_asked_for_on_the_terminal_and_not_shown() {
+fn a_secret_is_prompted_for_without_echo() {
     let (url, headers) = server(&["hello"]);
     let scratch = Scratch::new();
     let header = "Authorization: Bearer prompt:";
@@ -143,7 +143,7 @@ fn a_secret_is_asked_for_on_the_terminal_and_not_shown() {
 }
 
 #[test]
-fn doctor_asks_for_a_secret_as_well() {
+fn doctor_prompts_for_a_secret() {
     let (url, headers) = server(&[]);
     let scratch = Scratch::new();
     let arguments = ["doctor", "--url", &url, "--header", "Authorization: prompt:"];
@@ -156,7 +156,7 @@ fn doctor_asks_for_a_secret_as_well() {
 }
 
 #[test]
-fn a_prompt_without_a_terminal_says_what_else_there_is() {
+fn a_prompt_without_a_terminal_names_the_alternatives() {
     let output = run(&Scratch::new(), &["connect", "prompt:"], "");
     assert_eq!(output.status.code(), Some(2));
     assert!(
@@ -170,7 +170,7 @@ fn a_prompt_without_a_terminal_says_what_else_there_is() {
 const HIDDEN: [char; 2] = ['\u{9b}', '\u{202e}'];
 
 #[test]
-fn what_a_server_says_cannot_command_a_terminal_in_any_form() {
+fn server_text_cannot_control_the_terminal() {
     const HIDDEN_TEXTS: &[&str] = &["plain \u{9b}2J gpj.\u{202e}exe", "{\"a\":\"\u{9b}2J \u{202e}b\"}"];
     let (url, _headers) = server(HIDDEN_TEXTS);
     let scratch = Scratch::new();

@@ -44,7 +44,7 @@ fn sessions_are_listed_by_owner() {
 }
 
 #[test]
-fn one_session_is_ended_for_every_client_and_the_others_stay() {
+fn ending_a_session_affects_all_its_clients_and_no_other_session() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut home = in_profile(&scratch, &server, "home");
     let mut work = in_profile(&scratch, &server, "work");

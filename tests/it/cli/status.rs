@@ -8,7 +8,7 @@ use crate::support::echo::Echo;
 use crate::support::scratch::Scratch;
 
 #[test]
-fn without_a_broker_it_says_so() {
+fn status_without_a_broker_reports_that() {
     let output = run(&Scratch::new(), &["status"], "");
     assert_eq!(output.status.code(), Some(3));
     assert!(stderr(&output).contains("the broker is not running"));
@@ -48,7 +48,7 @@ fn sessions_are_shown_and_a_pipe_gets_no_colour() {
 }
 
 #[test]
-fn watching_goes_on_from_broker_to_broker() {
+fn watching_continues_across_brokers() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let watching = Running::start(&scratch, &["status", "--watch"]);
     watching.line("the broker is not running");
@@ -58,7 +58,7 @@ fn watching_goes_on_from_broker_to_broker() {
 }
 
 #[test]
-fn watching_as_json_is_one_document_a_line() {
+fn watching_as_json_prints_one_document_per_line() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let watching = Running::start(&scratch, &["status", "--watch", "--json"]);
     let read = |line: &str| -> serde_json::Value { serde_json::from_str(line).unwrap() };

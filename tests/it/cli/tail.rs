@@ -9,7 +9,7 @@ use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
 
 #[test]
-fn records_are_shown_as_they_come_and_what_they_say_is_hidden() {
+fn records_are_shown_live_with_hidden_payloads() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut host = extension(&scratch, &server, "prices");
     let before = echo(&mut host, "prices", "before");
@@ -57,7 +57,7 @@ fn a_session_that_does_not_exist_is_reported() {
 }
 
 #[test]
-fn of_two_sessions_with_one_name_the_right_one_is_chosen() {
+fn sessions_with_the_same_name_are_distinguished_by_profile() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut hosts = Vec::new();
     for profile in ["home", "work"] {
@@ -83,7 +83,7 @@ fn of_two_sessions_with_one_name_the_right_one_is_chosen() {
 }
 
 #[test]
-fn a_broker_that_says_nothing_is_not_waited_for() {
+fn a_silent_broker_is_given_up_after_a_timeout() {
     let scratch = Scratch::new();
     let _silent = FakeBroker::listen(&scratch);
     for arguments in [&["tail", "s"][..], &["status"], &["stop"]] {
@@ -94,7 +94,7 @@ fn a_broker_that_says_nothing_is_not_waited_for() {
 }
 
 #[test]
-fn what_goes_out_is_shown_too_if_that_is_asked_for() {
+fn sent_messages_are_shown_on_request() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut host = extension(&scratch, &server, "prices");
     let incoming = Running::start(&scratch, &["tail", "prices", "--payloads"]);
@@ -114,7 +114,7 @@ fn what_goes_out_is_shown_too_if_that_is_asked_for() {
 }
 
 #[test]
-fn records_that_only_states_took_the_place_of_are_not_called_dropped() {
+fn records_replaced_only_by_states_are_not_reported_as_dropped() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut host = extension(&scratch, &server, "prices");
     let mut command = scratch.command();

@@ -71,7 +71,7 @@ fn index(signature: &str) -> String {
 }
 
 #[test]
-fn a_newer_version_is_named_and_nothing_is_installed() {
+fn a_newer_version_is_reported_and_not_installed() {
     let address = index(SIGNATURE);
     let output = check(home(&address, key()), "1.1.9", &[]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -94,7 +94,7 @@ fn a_newer_version_is_named_and_nothing_is_installed() {
 }
 
 #[test]
-fn the_newest_version_and_a_newer_one_have_nothing_to_do() {
+fn the_newest_or_a_newer_version_needs_no_update() {
     let address = index(SIGNATURE);
     for (version, text) in [
         ("1.2.0", "longwire 1.2.0 is the newest version\n"),
@@ -118,7 +118,7 @@ fn refused(address: &str, key: &str, why: &str) {
 }
 
 #[test]
-fn what_is_not_signed_with_the_key_is_not_used() {
+fn an_index_not_signed_with_the_key_is_refused() {
     refused(&index(OTHER_KEY), key(), "is not trusted");
     refused(&index("no signature"), key(), "the signature cannot be read");
     refused(&index(SIGNATURE), "no key", "the key cannot be read");
@@ -132,7 +132,7 @@ fn what_is_not_signed_with_the_key_is_not_used() {
 }
 
 #[test]
-fn a_signed_index_that_makes_no_sense_is_an_error() {
+fn a_signed_but_malformed_index_is_an_error() {
     let malformed = serve(vec![
         ("/index.json", MALFORMED.to_owned()),
         ("/index.json.minisig", MALFORMED_SIGNATURE.to_owned()),
@@ -143,7 +143,7 @@ fn a_signed_index_that_makes_no_sense_is_an_error() {
 }
 
 #[test]
-fn without_an_index_nobody_is_asked() {
+fn without_an_index_no_request_is_made() {
     let scratch = Scratch::new();
     let output = run(&scratch, &["update", "--check"], "");
     assert_eq!(output.status.code(), Some(1));
