@@ -252,7 +252,7 @@ fn play(scenario: &Value) {
 }
 
 #[test]
-fn scenarios_mean_what_they_mean_in_the_browser() {
+fn scenarios_give_the_same_results_as_in_the_browser() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/behaviour.json");
     let scenarios: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert!(scenarios.len() > 40);

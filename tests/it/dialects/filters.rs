@@ -62,7 +62,7 @@ fn sleeps_and_comes_back(harness: &mut Harness, meanwhile: impl FnOnce(&mut Harn
 }
 
 #[test]
-fn a_dropped_message_is_counted_and_not_kept() {
+fn a_dropped_message_is_counted_and_not_stored() {
     let (mut harness, dial) = filtered(json!({}), json!([{"when":{"/type":"noise"},"do":"drop"}]));
     harness.server_says(dial, &[r#"{"type":"noise"}"#, r#"{"type":"news"}"#, "no JSON"]);
     assert_eq!(texts(&mut harness, PORT), [r#"{"type":"news"}"#, "no JSON"]);
@@ -81,7 +81,7 @@ fn a_dropped_message_is_counted_and_not_kept() {
 }
 
 #[test]
-fn a_sleeping_worker_wakes_to_the_last_of_each_key() {
+fn a_returning_worker_receives_the_last_message_of_each_key() {
     let (mut harness, dial) = filtered(
         json!({"queue": {"messages": 10}}),
         json!([{"when":{"/t":"p"},"do":"conflate","key":"/s"}]),
@@ -107,7 +107,7 @@ fn a_sleeping_worker_wakes_to_the_last_of_each_key() {
 }
 
 #[test]
-fn what_was_delivered_is_never_taken_back() {
+fn a_delivered_message_is_never_replaced() {
     let (mut harness, dial) = filtered(json!({}), json!([{"do":"conflate"}]));
     let window = |harness: &mut Harness, size: u32| {
         harness.send(
@@ -124,7 +124,7 @@ fn what_was_delivered_is_never_taken_back() {
 }
 
 #[test]
-fn held_messages_go_out_in_order_before_the_next_that_is_not() {
+fn held_messages_are_delivered_in_order_before_the_next_unheld_one() {
     let (mut harness, dial) = filtered(json!({}), json!([{"when":{"/low":true},"do":"hold"}]));
     harness.server_says(dial, &[r#"{"low":true,"n":1}"#, r#"{"low":true,"n":2}"#]);
     assert!(
@@ -154,7 +154,7 @@ fn held_messages_go_out_in_order_before_the_next_that_is_not() {
 }
 
 #[test]
-fn held_messages_go_out_when_a_full_log_pauses_the_server() {
+fn held_messages_are_delivered_when_a_full_log_pauses_the_server() {
     let queue = json!({"queue":{"messages":2,"overflow":"pause"}});
     let (mut harness, dial) = filtered(queue, json!([{"do":"hold"}]));
     harness.server_says(dial, &["one", "two"]);
@@ -163,7 +163,7 @@ fn held_messages_go_out_when_a_full_log_pauses_the_server() {
 }
 
 #[test]
-fn other_lines_release_what_was_held() {
+fn new_filter_lines_release_held_messages() {
     let (mut harness, dial) = filtered(json!({}), json!([{"do":"hold"}]));
     harness.server_says(dial, &["one"]);
     assert!(messages(&mut harness, PORT).is_empty());
@@ -201,7 +201,7 @@ fn each_client_has_its_own_filter() {
 }
 
 #[test]
-fn a_sample_thins_a_stream_out() {
+fn a_sample_reduces_a_stream() {
     let (mut harness, dial) = filtered(json!({}), json!([{"do":"sample","interval":1000}]));
     for number in 0..10 {
         harness.server_says(dial, &[&number.to_string()]);
@@ -212,7 +212,7 @@ fn a_sample_thins_a_stream_out() {
 }
 
 #[test]
-fn a_bad_line_is_refused_by_number() {
+fn an_invalid_filter_line_is_refused_with_its_number() {
     let mut harness = Harness::with_client();
     harness.opens(json!({}));
     let frame = json!({"type":"subscribe","session":"s","id":"u","key":"k",
@@ -223,7 +223,7 @@ fn a_bad_line_is_refused_by_number() {
 }
 
 #[test]
-fn what_a_filter_keeps_back_is_not_waited_for() {
+fn filtered_messages_do_not_pause_the_server() {
     let options = json!({"queue":{"messages":2,"overflow":"pause"}});
     let (mut harness, dial) = filtered(options, json!([{"when":{"/type":"noise"},"do":"drop"}]));
     harness.comes(POPUP, "popup");

@@ -12,7 +12,7 @@ fn send(harness: &mut Harness, id: &str, json: Value) -> Value {
 }
 
 #[test]
-fn only_what_the_guard_knows_is_sent_and_not_too_often() {
+fn only_messages_the_guard_allows_are_sent_within_its_rate() {
     let mut harness = Harness::with_client();
     harness.opens(json!({"guard":{"send":[
         {"when":{"/type":"typing"},"rate":{"messages":2,"per":1000}},
@@ -46,7 +46,7 @@ fn only_what_the_guard_knows_is_sent_and_not_too_often() {
 }
 
 #[test]
-fn what_the_server_says_out_of_shape_is_counted_and_reported_now_and_then() {
+fn malformed_server_messages_are_counted_and_reported_periodically() {
     let mut harness = Harness::with_client();
     let dial = harness
         .opens(json!({"guard":{"receive":[{"when":{"/type":"combat"},"types":{"/round":"integer"}}]}}));
@@ -80,7 +80,7 @@ fn what_the_server_says_out_of_shape_is_counted_and_reported_now_and_then() {
 }
 
 #[test]
-fn urgent_messages_overtake_while_they_wait() {
+fn urgent_messages_overtake_waiting_ones() {
     let mut harness = Harness::with_client();
     harness.send(
         PORT,

@@ -33,7 +33,7 @@ fn state(host: &mut HostProcess, state: &str) -> Value {
 }
 
 #[test]
-fn an_event_stream_outlives_the_worker_and_a_lost_connection() {
+fn an_event_stream_survives_the_worker_and_a_lost_connection() {
     let Some((scratch, mut host, mut server)) = world() else {
         return;
     };
@@ -77,7 +77,7 @@ fn an_event_stream_outlives_the_worker_and_a_lost_connection() {
 }
 
 #[test]
-fn a_polled_server_is_asked_on_and_posted_to() {
+fn a_polled_server_is_polled_again_and_receives_posts() {
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
     };
@@ -128,7 +128,7 @@ fn a_polled_server_is_asked_on_and_posted_to() {
 }
 
 #[test]
-fn what_waits_behind_a_post_that_was_not_taken_is_posted_once_and_in_its_order() {
+fn messages_behind_a_failed_post_are_posted_once_and_in_order() {
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
     };
@@ -162,7 +162,7 @@ fn what_waits_behind_a_post_that_was_not_taken_is_posted_once_and_in_its_order()
 }
 
 #[test]
-fn a_question_that_breaks_is_a_lost_link_and_the_first_one_a_dial_that_failed() {
+fn a_broken_request_is_a_lost_link_or_at_first_a_failed_dial() {
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
     };
@@ -178,7 +178,7 @@ fn a_question_that_breaks_is_a_lost_link_and_the_first_one_a_dial_that_failed() 
 }
 
 #[test]
-fn a_post_that_breaks_is_a_lost_link_and_nobody_knows_what_became_of_it() {
+fn a_broken_post_is_a_lost_link_with_unknown_outcome() {
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
     };
@@ -197,7 +197,7 @@ fn a_post_that_breaks_is_a_lost_link_and_nobody_knows_what_became_of_it() {
 }
 
 #[test]
-fn what_is_no_event_stream_is_reported_clearly() {
+fn a_response_that_is_not_an_event_stream_is_reported() {
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
     };
@@ -212,7 +212,7 @@ fn what_is_no_event_stream_is_reported_clearly() {
 }
 
 #[test]
-fn a_server_without_a_websocket_is_read_by_its_stream() {
+fn a_server_without_websocket_is_reached_by_event_stream() {
     let Some((_scratch, mut host, mut server)) = world() else {
         return;
     };

@@ -51,7 +51,7 @@ fn frames(harness: &mut Harness, kind: &str) -> Vec<Value> {
 }
 
 #[test]
-fn the_servers_words_are_answered_with_the_credentials_there_are() {
+fn a_login_challenge_is_answered_with_current_credentials() {
     let (mut harness, dial) = opened(json!({
         "auth": "provider",
         "login": [
@@ -71,7 +71,7 @@ fn the_servers_words_are_answered_with_the_credentials_there_are() {
 }
 
 #[test]
-fn a_refusal_asks_for_other_credentials() {
+fn a_refused_login_requests_new_credentials() {
     let (mut harness, dial) = opened(json!({
         "auth": "provider",
         "login": [{"when":{"/type":"auth_invalid"},"refused":true}],
@@ -83,7 +83,7 @@ fn a_refusal_asks_for_other_credentials() {
 }
 
 #[test]
-fn the_provider_is_asked_with_what_the_server_said() {
+fn the_provider_receives_the_server_message() {
     let (mut harness, dial) = opened(json!({
         "login": [{
             "when": {"/event":"established"},
@@ -120,7 +120,7 @@ fn the_provider_is_asked_with_what_the_server_said() {
 }
 
 #[test]
-fn a_provider_that_has_nothing_ends_it() {
+fn a_failing_provider_ends_the_login() {
     let (mut harness, dial) = opened(json!({
         "login": [{"when":{"/challenge":[1,2]},"ask":true}],
         "ready": {"/ok":true},
@@ -142,7 +142,7 @@ fn a_provider_that_has_nothing_ends_it() {
 }
 
 #[test]
-fn beats_come_as_often_as_the_server_says() {
+fn heartbeats_use_the_interval_of_the_server() {
     let (mut harness, dial) = opened(json!({"preset":"pusher"}));
     let hello = r#"{"event":"pusher:connection_established","data":"{\"activity_timeout\":10}"}"#;
     harness.server_says(dial, &[hello]);

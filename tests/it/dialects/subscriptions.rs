@@ -65,7 +65,7 @@ fn delivered(harness: &mut Harness) -> Vec<String> {
 }
 
 #[test]
-fn they_are_sent_on_every_ready_connection_before_waiting_messages() {
+fn subscriptions_are_sent_on_every_ready_connection_before_waiting_messages() {
     let (mut harness, dial) = dialling(json!({"greeting":[{"text":"hello"}],"ready":{"/type":"ready"}}));
     harness.send(PORT, json!({"type":"send","session":"s","text":"waits"}));
     subscribe(&mut harness, "a", json!({}));
@@ -92,7 +92,7 @@ fn they_are_sent_on_every_ready_connection_before_waiting_messages() {
 }
 
 #[test]
-fn a_subscription_that_is_not_sent_yet_needs_no_unsubscribe() {
+fn an_unsent_subscription_needs_no_unsubscribe() {
     let (mut harness, dial) = dialling(json!({"ready":{"/type":"ready"}}));
     link_opens(&mut harness, dial);
     subscribe(&mut harness, "a", json!({}));
@@ -105,7 +105,7 @@ fn a_subscription_that_is_not_sent_yet_needs_no_unsubscribe() {
 }
 
 #[test]
-fn a_rule_confirms_them_anew_on_every_connection_or_they_have_failed() {
+fn a_rule_confirms_subscriptions_on_every_connection_or_they_fail() {
     let (mut harness, dial) = dialling(json!({}));
     subscribe(&mut harness, "a", json!({"confirm":{"/ok":"a"}}));
     subscribe(&mut harness, "b", json!({"confirm":{"/ok":["b","c"]}}));
@@ -141,7 +141,7 @@ fn a_rule_confirms_them_anew_on_every_connection_or_they_have_failed() {
 }
 
 #[test]
-fn a_worker_that_comes_back_says_nothing_twice_on_one_connection() {
+fn a_returning_worker_does_not_resend_subscriptions_on_one_connection() {
     let (mut harness, dial) = dialling(json!({}));
     let confirm = json!({"confirm":{"/ok":"b"}});
     let both = |harness: &mut Harness| {
@@ -172,7 +172,7 @@ fn a_worker_that_comes_back_says_nothing_twice_on_one_connection() {
 }
 
 #[test]
-fn one_that_is_left_is_unsubscribed_and_not_sent_again() {
+fn a_removed_subscription_is_unsubscribed_and_not_sent_again() {
     let (mut harness, dial) = dialling(json!({}));
     subscribe(&mut harness, "a", json!({}));
     subscribe(&mut harness, "b", json!({}));

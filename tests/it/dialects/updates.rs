@@ -77,7 +77,7 @@ fn another_url_of_the_transport_is_dialled_at_once() {
 }
 
 #[test]
-fn a_session_that_fell_back_asks_every_transport_at_its_own_url() {
+fn after_fallback_every_transport_uses_its_own_url() {
     let urls = json!({"sse":"http://127.0.0.1:2/events","poll":"http://127.0.0.1:2/poll"});
     let (mut harness, dial) = opened(json!({"transports":["sse","poll"],"urls":urls}));
     harness.fetches();
@@ -104,7 +104,7 @@ fn a_session_that_fell_back_asks_every_transport_at_its_own_url() {
 }
 
 #[test]
-fn an_event_id_reaches_no_other_server() {
+fn an_event_id_is_not_sent_to_another_server() {
     let at = |port: u16| json!({"protocol":"sse","urls":{"sse":format!("http://127.0.0.1:{port}/events")}});
     let (mut harness, dial) = opened(at(2));
     harness.fetches();
@@ -127,7 +127,7 @@ fn an_event_id_reaches_no_other_server() {
 }
 
 #[test]
-fn a_cursor_reaches_no_other_server() {
+fn a_cursor_is_not_sent_to_another_server() {
     let at = |port: u16| {
         json!({"protocol":"poll","urls":{"poll":format!("http://127.0.0.1:{port}/tasks")},
             "poll":{"items":"","cursor":{"item":"/id","query":"since"}}})
@@ -145,7 +145,7 @@ fn a_cursor_reaches_no_other_server() {
 }
 
 #[test]
-fn a_cursor_is_sent_back_only_as_it_was_asked_for() {
+fn a_cursor_is_sent_only_with_the_options_that_produced_it() {
     let with = |poll: Value| json!({"protocol":"poll","poll":poll});
     let by_id = json!({"items":"","cursor":{"item":"/id","query":"since"}});
     let others = [
@@ -175,7 +175,7 @@ fn a_cursor_is_sent_back_only_as_it_was_asked_for() {
 }
 
 #[test]
-fn options_that_say_nothing_about_a_position_leave_the_link_and_its_position() {
+fn options_unrelated_to_the_position_do_not_affect_link_or_position() {
     let with = |interval: u64, start: u64| {
         json!({"protocol":"poll","poll":{"interval":interval,"items":"",
             "cursor":{"item":"/id","query":"since","start":start}}})
@@ -191,7 +191,7 @@ fn options_that_say_nothing_about_a_position_leave_the_link_and_its_position() {
 }
 
 #[test]
-fn options_of_an_unused_protocol_change_no_dial() {
+fn options_of_an_unused_protocol_do_not_redial() {
     let with = |namespace: &str, cursor: &str| {
         json!({"protocol":"sse","socketio":{"namespaces":[namespace]},
             "poll":{"cursor":{"header":cursor,"query":"since"}}})
@@ -204,7 +204,7 @@ fn options_of_an_unused_protocol_change_no_dial() {
 }
 
 #[test]
-fn a_lost_link_of_the_same_server_goes_on_where_it_was() {
+fn a_lost_link_to_the_same_server_resumes_at_its_position() {
     let urls = json!({"sse":"http://127.0.0.1:2/events"});
     let (mut harness, dial) = opened(json!({"protocol":"sse","urls":urls}));
     harness.fetches();

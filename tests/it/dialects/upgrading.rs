@@ -31,7 +31,7 @@ impl Count {
 }
 
 #[test]
-fn numbers_come_once_and_in_order_while_many_connections_change() {
+fn numbers_arrive_once_and_in_order_while_many_connections_upgrade() {
     let Some(mut server) = Server::start("numbers.mjs", "") else {
         return;
     };
@@ -116,7 +116,7 @@ fn count_received(host: &mut HostProcess, frame: &Value, counts: &mut BTreeMap<S
 type Asked = Arc<Mutex<HashMap<String, usize>>>;
 
 #[test]
-fn an_answer_that_was_lost_with_its_connection_is_not_passed_over() {
+fn a_poll_response_lost_with_its_connection_starts_a_new_session() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     std::thread::spawn(move || {

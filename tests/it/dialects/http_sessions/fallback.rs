@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_next_transport_is_tried_after_two_failures_and_the_best_again_after_a_while() {
+fn the_next_transport_is_tried_after_two_failures_and_the_best_is_probed_later() {
     let (mut harness, dial) = opened(json!({"transports":["websocket","sse"],
         "urls":{"sse":"http://127.0.0.1:2/events"},"heartbeat":false}));
     harness.send(
@@ -105,7 +105,7 @@ fn a_better_transport_is_tried_when_no_message_is_in_flight() {
 }
 
 #[test]
-fn a_message_that_waits_for_a_better_transport_does_not_keep_the_session_from_trying_it() {
+fn a_message_waiting_for_a_better_transport_does_not_block_its_probe() {
     let (mut harness, _) = fallen_back(&[]);
     harness.send(PORT, json!({"type":"send","session":"s","id":"m","text":"waits"}));
     assert!(harness.asked.is_empty(), "this transport only listens");

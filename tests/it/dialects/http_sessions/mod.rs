@@ -72,7 +72,7 @@ pub(super) fn opened(options: Value) -> (Harness, DialId) {
 pub(super) const STREAM: &[(&str, &str)] = &[("content-type", "text/event-stream;charset=utf-8")];
 
 #[test]
-fn events_come_with_their_names_and_a_lost_stream_goes_on_where_it_was() {
+fn events_have_names_and_a_lost_stream_resumes_at_its_position() {
     let (mut harness, dial) = opened(json!({"protocol":"sse","format":"json"}));
     let asked = harness.fetches();
     assert!(asked.streaming && !asked.headers.iter().any(|(name, _)| name == "Last-Event-ID"));
@@ -158,7 +158,7 @@ fn an_expired_session_asks_for_credentials() {
 }
 
 #[test]
-fn messages_lost_to_a_full_log_are_sent_again_by_a_server_that_can() {
+fn messages_lost_to_a_full_log_are_requested_again_from_a_resuming_server() {
     let full = json!({"messages":2,"overflow":"close"});
     let comes_back = |harness: &mut Harness| {
         harness.delivered.clear();
@@ -186,7 +186,7 @@ fn messages_lost_to_a_full_log_are_sent_again_by_a_server_that_can() {
 }
 
 #[test]
-fn an_id_that_was_reset_or_cannot_be_sent_promises_nothing() {
+fn a_reset_or_unsendable_event_id_gives_no_continuity() {
     // A header with a control character cannot be written.
     for last in ["id\ndata: b\n\n", "id: \u{7f}\u{1}\ndata: b\n\n"] {
         let (mut harness, dial) = opened(json!({"protocol":"sse"}));
@@ -207,7 +207,7 @@ fn an_id_that_was_reset_or_cannot_be_sent_promises_nothing() {
 }
 
 #[test]
-fn a_post_is_confirmed_by_its_status_or_waits_again() {
+fn a_post_is_confirmed_by_its_status_or_requeued() {
     let (mut harness, dial) = opened(json!({"protocol":"sse","post":{"url":"http://127.0.0.1:1/in"}}));
     harness.fetches();
     harness.is_answered(dial, 200, STREAM, "");
@@ -253,7 +253,7 @@ fn a_post_is_confirmed_by_its_status_or_waits_again() {
 }
 
 #[test]
-fn a_session_that_only_listens_says_so() {
+fn sending_on_a_receive_only_session_is_refused() {
     let (mut harness, _) = opened(json!({"protocol":"sse"}));
     harness.send(PORT, json!({"type":"send","session":"s","id":"a","text":"x"}));
     let error = harness.receive(PORT);
@@ -262,7 +262,7 @@ fn a_session_that_only_listens_says_so() {
 }
 
 #[test]
-fn a_machine_that_slept_asks_anew() {
+fn a_stream_is_reopened_after_sleep() {
     let (mut harness, dial) = opened(json!({"protocol":"sse"}));
     harness.fetches();
     harness.is_answered(dial, 200, STREAM, "");

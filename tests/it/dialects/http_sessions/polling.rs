@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_polled_server_is_asked_at_its_interval_from_where_it_was() {
+fn a_server_is_polled_at_its_interval_from_its_cursor() {
     let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{
         "interval":5000,"items":"/tasks","cursor":{"item":"/id","query":"since"}}}));
     assert_eq!(harness.fetches().url.query(), Some("a=1"));
@@ -48,7 +48,7 @@ fn a_polled_server_is_asked_at_its_interval_from_where_it_was() {
 }
 
 #[test]
-fn a_polled_server_that_wants_to_be_left_alone_is() {
+fn retry_after_of_a_polled_server_is_honoured() {
     let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{"interval":1000}}));
     harness.fetches();
     let wait = |seconds: u64| Some(Duration::from_secs(seconds));
@@ -83,7 +83,7 @@ fn a_polled_server_that_wants_to_be_left_alone_is() {
 }
 
 #[test]
-fn a_long_poll_is_asked_again_at_once_but_never_in_a_frenzy() {
+fn a_long_poll_is_repeated_immediately_but_rate_limited() {
     let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{"long":true}}));
     harness.fetches();
     harness.is_answered(dial, 200, &[], "one");
@@ -95,7 +95,7 @@ fn a_long_poll_is_asked_again_at_once_but_never_in_a_frenzy() {
 }
 
 #[test]
-fn a_full_log_asks_no_more_until_there_is_room() {
+fn a_full_log_stops_polling_until_there_is_room() {
     let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{"long":true},
         "queue":{"messages":1,"overflow":"pause"}}));
     harness.fetches();
@@ -111,7 +111,7 @@ fn a_full_log_asks_no_more_until_there_is_room() {
 }
 
 #[test]
-fn a_page_is_no_answer_to_a_poll_unless_pages_are_wanted() {
+fn an_html_page_is_not_a_poll_response_unless_allowed() {
     let html = &[("content-type", "Text/HTML; charset=utf-8")];
     let page = "<!DOCTYPE html><title>Log in</title>";
     let (mut harness, dial) = opened(json!({"protocol":"poll"}));
@@ -129,7 +129,7 @@ fn a_page_is_no_answer_to_a_poll_unless_pages_are_wanted() {
 }
 
 #[test]
-fn of_several_content_types_the_last_one_counts() {
+fn the_last_of_several_content_types_counts() {
     let html = ("content-type", "text/html");
     let events = ("content-type", "Text/Event-Stream; charset=utf-8");
     for (types, state) in [([html, events], "open"), ([events, html], "failed")] {
@@ -140,7 +140,7 @@ fn of_several_content_types_the_last_one_counts() {
 }
 
 #[test]
-fn a_cursor_in_the_first_answer_proves_nothing_about_what_came_before() {
+fn a_cursor_in_the_first_response_gives_no_continuity() {
     let poll = json!({"protocol": "poll", "poll": {"cursor": {"header": "x-next", "query": "after"}}});
     let (mut harness, dial) = opened(poll);
     harness.fetches();

@@ -16,7 +16,7 @@ fn pings_are_answered_on_each_transport() {
 }
 
 #[test]
-fn a_silent_server_is_left() {
+fn a_silent_server_is_disconnected() {
     for transport in TRANSPORTS {
         let silent = json!({"silent":true,"pingInterval":500,"pingTimeout":500});
         let Some(mut peer) = Peer::open(transport, silent) else {
@@ -29,7 +29,7 @@ fn a_silent_server_is_left() {
 }
 
 #[test]
-fn a_poll_that_breaks_is_a_lost_link() {
+fn a_broken_poll_is_a_lost_link() {
     let Some(mut peer) = Peer::open("polling", json!({})) else {
         return;
     };
@@ -40,7 +40,7 @@ fn a_poll_that_breaks_is_a_lost_link() {
 }
 
 #[test]
-fn a_session_that_is_closed_says_so() {
+fn a_closed_session_sends_a_close_packet() {
     for transport in TRANSPORTS {
         let Some(mut peer) = Peer::open(transport, json!({})) else {
             return;
@@ -58,7 +58,7 @@ fn a_session_that_is_closed_says_so() {
 }
 
 #[test]
-fn a_server_that_closes_is_left_and_dialled_anew() {
+fn a_closing_server_is_redialled() {
     for transport in TRANSPORTS {
         for command in [json!({"say":["1"]}), json!({"forget":true}), json!({"end":true})] {
             let Some(mut peer) = Peer::open(transport, json!({})) else {
@@ -81,7 +81,7 @@ fn a_server_that_closes_is_left_and_dialled_anew() {
 }
 
 #[test]
-fn an_upgrade_loses_nothing_and_leaves_polling_behind() {
+fn an_upgrade_loses_nothing_and_stops_polling() {
     let Some(mut peer) = Peer::new(json!({})) else {
         return;
     };
@@ -117,7 +117,7 @@ fn an_upgrade_loses_nothing_and_leaves_polling_behind() {
 }
 
 #[test]
-fn an_upgrade_that_fails_leaves_polling_as_it_is() {
+fn a_failed_upgrade_leaves_polling_unchanged() {
     for options in [json!({"probe":"3nonsense"}), json!({"transports":["polling"]})] {
         let Some(mut peer) = Peer::new(options) else {
             return;
@@ -137,7 +137,7 @@ fn an_upgrade_that_fails_leaves_polling_as_it_is() {
 }
 
 #[test]
-fn a_balancers_cookie_comes_back_with_every_request() {
+fn a_load_balancer_cookie_is_sent_with_every_request() {
     let Some(mut peer) = Peer::new(json!({"cookie":"lb=1"})) else {
         return;
     };
@@ -150,7 +150,7 @@ fn a_balancers_cookie_comes_back_with_every_request() {
 }
 
 #[test]
-fn polling_is_tried_where_a_socket_does_not_come() {
+fn polling_is_tried_after_a_failed_websocket() {
     let Some(mut peer) = Peer::new(json!({"transports":["polling"]})) else {
         return;
     };

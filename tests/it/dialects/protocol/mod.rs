@@ -4,26 +4,26 @@
 //!
 //! | Engine.IO: the suite's case for a server | here, for the client |
 //! |---|---|
-//! | handshake, polling and WebSocket: opens a session | `a_session_is_opened_by_each_transport` |
-//! | handshake, both: refuses a wrong `EIO`, a wrong `transport`, another method | never done: the server looks at every request of every test; `a_refused_handshake_is_reported_in_the_servers_words` |
-//! | message, polling: one packet, several, text and binary; WebSocket: text, binary | `events_bytes_and_acknowledgements_travel_by_each_transport` |
-//! | message, both: ends the session at an invalid packet | never sent; from a server: `what_no_server_may_say_ends_the_link` |
-//! | message, polling: ends the session at two polls at once | never done: looked at in every test, under load in `an_upgrade_loses_nothing_and_leaves_polling_behind` |
+//! | handshake, polling and WebSocket: opens a session | `a_session_opens_over_each_transport` |
+//! | handshake, both: refuses a wrong `EIO`, a wrong `transport`, another method | never done: the server looks at every request of every test; `a_refused_handshake_reports_the_server_message` |
+//! | message, polling: one packet, several, text and binary; WebSocket: text, binary | `events_bytes_and_acknowledgements_work_over_each_transport` |
+//! | message, both: ends the session at an invalid packet | never sent; from a server: `invalid_packets_end_the_link` |
+//! | message, polling: ends the session at two polls at once | never done: looked at in every test, under load in `an_upgrade_loses_nothing_and_stops_polling` |
 //! | heartbeat, both: ping and pong | `pings_are_answered_on_each_transport` |
-//! | heartbeat, both: ends the session when no pong comes | never late, or the server reports it; a server that does not ask: `a_silent_server_is_left` |
-//! | close, both: the client closes | `a_session_that_is_closed_says_so` |
-//! | close, from the server | `a_server_that_closes_is_left_and_dialled_anew` |
-//! | upgrade: from polling to WebSocket | `an_upgrade_loses_nothing_and_leaves_polling_behind` |
+//! | heartbeat, both: ends the session when no pong comes | never late, or the server reports it; a server that does not ask: `a_silent_server_is_disconnected` |
+//! | close, both: the client closes | `a_closed_session_sends_a_close_packet` |
+//! | close, from the server | `a_closing_server_is_redialled` |
+//! | upgrade: from polling to WebSocket | `an_upgrade_loses_nothing_and_stops_polling` |
 //! | upgrade: ignores requests, and another WebSocket, of an upgraded session | never done: looked at in every test |
 //!
 //! | Socket.IO: the suite's case for a server | here, for the client |
 //! |---|---|
-//! | connect: main and other namespace, with and without payload | `namespaces_are_asked_for_with_and_without_credentials` |
+//! | connect: main and other namespace, with and without payload | `namespaces_are_requested_with_and_without_credentials` |
 //! | connect: refuses an unknown namespace | `an_unknown_namespace_is_reported` |
-//! | connect: ends the connection at an invalid, or without any, handshake | never so: the first packet is looked at in every test; from a server: `what_no_server_may_say_ends_the_link`, `a_server_that_answers_for_no_namespace_is_left` |
-//! | disconnect: from the main namespace, from another | `a_namespace_that_is_left_leaves_the_others` |
-//! | message: text, attachments, each with an acknowledgement | `events_bytes_and_acknowledgements_travel_by_each_transport` |
-//! | message: ends the connection at an unknown type, a payload of another shape, a wrong id | `what_no_server_may_say_ends_the_link` |
+//! | connect: ends the connection at an invalid, or without any, handshake | never so: the first packet is looked at in every test; from a server: `invalid_packets_end_the_link`, `a_server_that_confirms_no_namespace_is_disconnected` |
+//! | disconnect: from the main namespace, from another | `a_closed_namespace_does_not_affect_the_others` |
+//! | message: text, attachments, each with an acknowledgement | `events_bytes_and_acknowledgements_work_over_each_transport` |
+//! | message: ends the connection at an unknown type, a payload of another shape, a wrong id | `invalid_packets_end_the_link` |
 //!
 //! The suites' Engine.IO cases are in both; they are listed once.
 
@@ -128,7 +128,7 @@ impl Peer {
 }
 
 #[test]
-fn a_session_is_opened_by_each_transport() {
+fn a_session_opens_over_each_transport() {
     for transport in TRANSPORTS {
         let Some(mut peer) = Peer::open(transport, json!({})) else {
             return;
@@ -140,7 +140,7 @@ fn a_session_is_opened_by_each_transport() {
 }
 
 #[test]
-fn a_refused_handshake_is_reported_in_the_servers_words() {
+fn a_refused_handshake_reports_the_server_message() {
     for (code, words) in [
         (0, "Transport unknown"),
         (2, "Bad handshake method"),
@@ -161,7 +161,7 @@ fn a_refused_handshake_is_reported_in_the_servers_words() {
 }
 
 #[test]
-fn events_bytes_and_acknowledgements_travel_by_each_transport() {
+fn events_bytes_and_acknowledgements_work_over_each_transport() {
     let marks =
         |count: usize| -> Vec<Value> { (0..count).map(|n| json!({"_placeholder":true,"num":n})).collect() };
     let bytes = json!([{"$base64":"AQID"},{"$base64":"BAUG"}]);
@@ -217,7 +217,7 @@ fn events_bytes_and_acknowledgements_travel_by_each_transport() {
 }
 
 #[test]
-fn what_no_server_may_say_ends_the_link() {
+fn invalid_packets_end_the_link() {
     for transport in TRANSPORTS {
         let Some(mut peer) = Peer::open(transport, json!({})) else {
             return;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn namespaces_are_asked_for_with_and_without_credentials() {
+fn namespaces_are_requested_with_and_without_credentials() {
     for (socketio, packets) in [
         (json!({}), vec!["40"]),
         (json!({"auth":{"token":"123"}}), vec![r#"40{"token":"123"}"#]),
@@ -68,7 +68,7 @@ fn an_unknown_namespace_is_reported() {
 }
 
 #[test]
-fn a_server_that_answers_for_no_namespace_is_left() {
+fn a_server_that_confirms_no_namespace_is_disconnected() {
     for transport in TRANSPORTS {
         let Some(mut peer) = Peer::new(json!({})) else {
             return;
@@ -83,7 +83,7 @@ fn a_server_that_answers_for_no_namespace_is_left() {
 }
 
 #[test]
-fn a_namespace_that_is_left_leaves_the_others() {
+fn a_closed_namespace_does_not_affect_the_others() {
     let Some(mut peer) = Peer::new(json!({})) else {
         return;
     };

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn events_and_acknowledgements_travel_both_ways() {
+fn events_and_acknowledgements_work_in_both_directions() {
     let Some(mut world) = World::new(json!({"namespaces":["/chat"]})) else {
         return;
     };
@@ -59,7 +59,7 @@ fn events_and_acknowledgements_travel_both_ways() {
 }
 
 #[test]
-fn bytes_come_and_go_as_attachments() {
+fn bytes_are_sent_and_received_as_attachments() {
     let Some(mut world) = World::new(json!({"maxHttpBufferSize":10_000_000})) else {
         return;
     };
@@ -97,7 +97,7 @@ fn bytes_come_and_go_as_attachments() {
 }
 
 #[test]
-fn large_events_go_in_order_with_their_attachments_and_arrays() {
+fn large_events_are_sent_in_order_with_attachments_and_arrays() {
     for transports in [json!(["websocket"]), json!(["polling"])] {
         let Some(mut world) = World::new(json!({"maxHttpBufferSize": 4 << 20})) else {
             return;
@@ -126,7 +126,7 @@ fn large_events_go_in_order_with_their_attachments_and_arrays() {
 }
 
 #[test]
-fn what_is_more_than_the_server_takes_is_refused_and_ends_nothing() {
+fn a_message_above_the_server_limit_is_refused_and_the_link_stays_open() {
     for transport in ["websocket", "polling"] {
         let Some(mut world) = World::new(json!({"maxHttpBufferSize":100_000})) else {
             return;
@@ -171,7 +171,7 @@ fn what_is_more_than_the_server_takes_is_refused_and_ends_nothing() {
 }
 
 #[test]
-fn a_worker_that_died_answers_as_the_next_one() {
+fn the_next_worker_can_acknowledge_an_event_of_its_predecessor() {
     let Some(mut world) = World::new(json!({})) else {
         return;
     };

@@ -69,7 +69,7 @@ impl World {
 }
 
 #[test]
-fn polling_becomes_a_websocket_and_loses_nothing() {
+fn polling_upgrades_to_websocket_without_loss() {
     let Some(mut world) = World::new(json!({})) else {
         return;
     };
@@ -116,7 +116,7 @@ fn polling_alone_carries_everything() {
 }
 
 #[test]
-fn a_server_of_version_2_is_recognised_with_advice() {
+fn a_version_2_server_is_reported_with_advice() {
     for transports in [
         json!(["polling"]),
         json!(["websocket"]),
@@ -144,7 +144,7 @@ fn a_server_of_version_2_is_recognised_with_advice() {
 }
 
 #[test]
-fn a_connection_that_broke_is_recovered_by_the_server() {
+fn a_broken_connection_is_recovered_by_the_server() {
     let Some(mut world) = World::new(json!({"connectionStateRecovery":{}})) else {
         return;
     };
@@ -159,7 +159,7 @@ fn a_connection_that_broke_is_recovered_by_the_server() {
 }
 
 #[test]
-fn a_refusal_asks_for_credentials_and_fresh_ones_open() {
+fn a_refused_handshake_requests_credentials_and_fresh_ones_open() {
     let Some(mut world) = World::new(json!({})) else {
         return;
     };
@@ -177,7 +177,7 @@ fn a_refusal_asks_for_credentials_and_fresh_ones_open() {
 }
 
 #[test]
-fn namespaces_are_refused_and_dropped_apart() {
+fn namespaces_are_refused_and_closed_separately() {
     let Some(mut world) = World::new(json!({"namespaces":["/side"]})) else {
         return;
     };
@@ -210,7 +210,7 @@ fn namespaces_are_refused_and_dropped_apart() {
 }
 
 #[test]
-fn a_server_that_restarts_is_found_again() {
+fn a_restarted_server_is_reconnected() {
     let Some(mut world) = World::new(json!({})) else {
         return;
     };

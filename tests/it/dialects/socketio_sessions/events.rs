@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn events_wait_until_every_namespace_was_answered_for() {
+fn events_wait_until_every_namespace_has_answered() {
     let (mut harness, dial) = dialling(json!({"socketio":{"namespaces":["/","/b"]},
         "greeting":[{"event":"hi","namespace":"/b"}]}));
     harness.server_says(dial, &[GREETING]);
@@ -30,7 +30,7 @@ fn events_wait_until_every_namespace_was_answered_for() {
 }
 
 #[test]
-fn a_record_of_another_connection_is_not_answered() {
+fn an_event_of_an_earlier_connection_is_not_acknowledged() {
     let (mut harness, dial) = open(json!({}));
     harness.server_says(dial, &[r#"427["question"]"#]);
     let question = harness.receive(PORT);
@@ -49,7 +49,7 @@ fn a_record_of_another_connection_is_not_answered() {
 }
 
 #[test]
-fn rules_and_filters_know_events() {
+fn rules_and_filters_match_events() {
     let (mut harness, dial) = open(json!({}));
     harness.send(PORT, json!({"type":"subscribe","session":"s","id":"u","key":"k",
         "send":[{"event":"join","args":["a"]}],"confirm":{"event":"joined","/0":"a"},
@@ -148,7 +148,7 @@ fn an_event_that_the_next_connection_cannot_carry_fails() {
 }
 
 #[test]
-fn events_name_a_namespace_without_the_query_that_it_was_asked_for_with() {
+fn events_name_their_namespace_without_its_query() {
     let (mut harness, dial) = dialling(json!({"socketio":{"namespaces":["/n?a=1"]}}));
     harness.server_says(dial, &[GREETING]);
     assert_eq!(harness.transmits(), "40/n?a=1,");

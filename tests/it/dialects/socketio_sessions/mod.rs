@@ -60,7 +60,7 @@ fn hangs_up(harness: &mut Harness) {
 }
 
 #[test]
-fn a_silent_server_is_left_when_its_own_time_is_up() {
+fn a_silent_server_is_disconnected_after_its_ping_timeout() {
     let (mut harness, dial) = open(json!({}));
     harness.passes(Duration::from_secs(44));
     harness.server_says(dial, &["2"]);
@@ -77,7 +77,7 @@ fn a_silent_server_is_left_when_its_own_time_is_up() {
 }
 
 #[test]
-fn a_server_that_was_not_read_was_not_silent() {
+fn a_paused_link_does_not_count_as_silence() {
     let (mut harness, dial) = open(json!({"queue":{"messages":1,"overflow":"pause"}}));
     harness.server_says(dial, &[r#"42["one"]"#]);
     let one = std::iter::from_fn(|| Some(harness.receive(PORT)))
@@ -98,7 +98,7 @@ fn a_server_that_was_not_read_was_not_silent() {
 }
 
 #[test]
-fn a_namespace_that_is_never_answered_for_is_not_waited_for() {
+fn an_unanswered_namespace_fails_at_the_connect_timeout() {
     let (mut harness, dial) = dialling(json!({"connectTimeout":5000}));
     harness.server_says(dial, &[GREETING]);
     harness.passes(Duration::from_secs(5));
@@ -107,7 +107,7 @@ fn a_namespace_that_is_never_answered_for_is_not_waited_for() {
 }
 
 #[test]
-fn an_old_server_fails_with_advice_and_is_not_dialled_again() {
+fn an_unsupported_server_version_fails_with_advice_and_is_not_redialled() {
     for greeting in [
         r#"96:0{"sid":"x","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":5000}2:40"#,
         r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":5000}"#,
@@ -128,7 +128,7 @@ fn an_old_server_fails_with_advice_and_is_not_dialled_again() {
 }
 
 #[test]
-fn a_loss_leaves_unknown_what_was_begun_and_sends_the_rest_again() {
+fn a_lost_link_leaves_begun_messages_unknown_and_resends_the_others() {
     let (mut harness, dial) = open(json!({}));
     let bytes = json!([{"$base64":"AQI="}]);
     harness.send(
@@ -169,7 +169,7 @@ fn a_loss_leaves_unknown_what_was_begun_and_sends_the_rest_again() {
 }
 
 #[test]
-fn what_a_server_remembers_of_others_is_not_asked_for() {
+fn a_connection_of_other_credentials_is_not_recovered() {
     let (mut harness, dial) = dialling(json!({"socketio":{"auth":{"user":"a"}}}));
     // A server that recovers looks at no credentials: whom it remembers is who comes back.
     let asks = |harness: &mut Harness, dial| {
@@ -203,7 +203,7 @@ fn what_a_server_remembers_of_others_is_not_asked_for() {
 
 /// The cases of the Engine.IO protocol's suite for servers, turned round: what a client must bear from a server.
 #[test]
-fn what_servers_may_do_wrong_ends_the_link_and_nothing_else() {
+fn server_errors_end_only_the_link() {
     let binary = || Incoming::Message(Payload::Binary(Bytes::from_static(&[1, 2, 3])));
     let text = |text: &str| Incoming::Message(Payload::text(text));
     for (what, packets) in [
@@ -242,7 +242,7 @@ fn what_servers_may_do_wrong_ends_the_link_and_nothing_else() {
 }
 
 #[test]
-fn no_ping_is_answered_behind_the_close_packet() {
+fn no_ping_is_answered_after_the_close_packet() {
     let (mut harness, dial) = open(json!({}));
     harness.send(
         PORT,

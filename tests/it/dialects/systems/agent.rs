@@ -54,7 +54,7 @@ impl System {
 }
 
 #[test]
-fn answers_requests_beside_its_own_events_for_every_client() {
+fn answers_requests_and_sends_events_to_every_client() {
     let Some(mut system) = System::of("agent", &[]) else {
         return;
     };
@@ -138,7 +138,7 @@ fn receives_only_what_the_rules_allow_and_reports_refusals() {
 }
 
 #[test]
-fn is_in_step_again_after_a_loss_and_after_a_restart() {
+fn is_resynchronised_after_a_lost_link_and_a_restart() {
     let Some(mut system) = System::of("agent", &[]) else {
         return;
     };

@@ -34,7 +34,7 @@ impl System {
 }
 
 #[test]
-fn greets_and_batches_whom_its_token_lets_in() {
+fn accepts_its_token_with_greeting_and_batches() {
     let Some(mut system) = canvas(&[]) else {
         return;
     };
@@ -115,7 +115,7 @@ fn greets_and_batches_whom_its_token_lets_in() {
 }
 
 #[test]
-fn shows_its_token_nowhere() {
+fn does_not_expose_its_token() {
     let Some(server) = Server::example("canvas", &[]) else {
         return;
     };
@@ -145,7 +145,7 @@ fn shows_its_token_nowhere() {
 }
 
 #[test]
-fn carries_what_is_large_both_ways_and_says_what_is_too_large() {
+fn transfers_large_messages_both_ways_and_reports_oversize_ones() {
     let Some(mut system) = canvas(&[]) else {
         return;
     };
@@ -198,7 +198,7 @@ fn carries_what_is_large_both_ways_and_says_what_is_too_large() {
 }
 
 #[test]
-fn ends_silent_connections_and_never_this_one() {
+fn closes_silent_connections_but_not_this_one() {
     let Some(mut system) = canvas(&[("PING", "1000")]) else {
         return;
     };

@@ -26,7 +26,7 @@ fn joining(origin: &str, socketio: Value) -> Value {
 }
 
 #[test]
-fn is_joined_with_the_cookie_and_its_code_is_data() {
+fn connects_with_its_cookie_and_delivers_code_as_data() {
     // Without settings: the Origin is that of the site itself.
     let Some(mut system) = System::of("frappe", &[]) else {
         return;
@@ -78,7 +78,7 @@ fn is_joined_with_the_cookie_and_its_code_is_data() {
 }
 
 #[test]
-fn asks_for_another_cookie_when_the_session_has_ended() {
+fn requests_a_new_cookie_when_the_session_has_expired() {
     let Some(mut system) = System::with_settings("frappe", &[], FRAPPE) else {
         return;
     };
@@ -108,7 +108,7 @@ fn asks_for_another_cookie_when_the_session_has_ended() {
 }
 
 #[test]
-fn is_joined_by_the_transports_that_were_asked_for() {
+fn connects_over_the_requested_transports() {
     let Some(mut system) = System::with_settings("frappe", &[], FRAPPE) else {
         return;
     };
@@ -129,7 +129,7 @@ fn is_joined_by_the_transports_that_were_asked_for() {
 }
 
 #[test]
-fn is_polled_with_the_same_cookie_where_no_socket_gets_through() {
+fn is_polled_with_the_same_cookie_where_websocket_is_blocked() {
     let Some(mut system) = System::with_settings("frappe", &[("NO_SOCKET", "1")], FRAPPE) else {
         return;
     };
@@ -171,7 +171,7 @@ fn is_polled_with_the_same_cookie_where_no_socket_gets_through() {
 }
 
 #[test]
-fn lets_nobody_in_from_a_foreign_page_or_to_another_site() {
+fn refuses_foreign_origins_and_other_sites() {
     let Some(mut system) = System::with_settings("frappe", &[], FRAPPE) else {
         return;
     };

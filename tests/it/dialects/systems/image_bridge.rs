@@ -52,7 +52,7 @@ fn generate(batch: &str) -> Value {
 }
 
 #[test]
-fn finishes_its_batch_through_a_lost_link_and_a_dead_worker() {
+fn finishes_its_batch_despite_a_lost_link_and_a_terminated_worker() {
     let Some(mut system) = System::of("image-bridge", &[]) else {
         return;
     };
@@ -92,7 +92,7 @@ fn finishes_its_batch_through_a_lost_link_and_a_dead_worker() {
 }
 
 #[test]
-fn is_read_by_polling_and_by_its_event_stream_too() {
+fn is_read_by_polling_and_by_event_stream() {
     let Some(mut system) = System::of("image-bridge", &[]) else {
         return;
     };
@@ -115,7 +115,7 @@ fn is_read_by_polling_and_by_its_event_stream_too() {
 }
 
 #[test]
-fn takes_the_next_transport_where_one_is_closed_and_never_two() {
+fn uses_the_next_transport_if_one_is_unavailable_and_never_two() {
     for (down, asked) in [
         ("", vec!["websocket"]),
         ("websocket", vec!["websocket", "sse"]),
@@ -152,7 +152,7 @@ fn takes_the_next_transport_where_one_is_closed_and_never_two() {
 }
 
 #[test]
-fn has_a_host_name_of_its_own() {
+fn has_its_own_host_name() {
     const EXTENSION: &str = "hclnghhgacddobflaigcphghaobnpmjo";
     let scratch = Scratch::new();
     std::fs::create_dir_all(scratch.folder().join(".config/chromium")).unwrap();
