@@ -18,7 +18,7 @@ fn websocket(
 }
 
 #[test]
-fn a_server_that_is_well() {
+fn a_healthy_server_passes() {
     use tokio_tungstenite::tungstenite::Message;
     let ward = DoctorHome::installed();
     let url = websocket(|mut socket| {
@@ -43,7 +43,7 @@ fn a_server_that_is_well() {
 }
 
 #[test]
-fn servers_that_are_ill() {
+fn faulty_servers_are_diagnosed() {
     let ward = DoctorHome::installed();
     let gone = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -85,7 +85,7 @@ fn servers_that_are_ill() {
 }
 
 #[test]
-fn a_url_that_is_refused_betrays_no_password() {
+fn a_refused_url_does_not_reveal_its_password() {
     let ward = DoctorHome::installed();
     for url in [
         "ws://user:secret@127.0.0.1/#part",

@@ -161,7 +161,7 @@ fn answering(answer: &'static [u8]) -> String {
 }
 
 #[test]
-fn all_well_is_one_line_and_nothing_is_left_running() {
+fn no_problems_is_one_line_and_no_process_remains() {
     let ward = DoctorHome::installed();
     let output = ward.run(&["doctor"]);
     let text = String::from_utf8(output.stdout).unwrap();
@@ -183,7 +183,7 @@ fn all_well_is_one_line_and_nothing_is_left_running() {
 }
 
 #[test]
-fn the_report_hides_what_is_private() {
+fn the_report_redacts_private_data() {
     let ward = DoctorHome::installed();
     let url = answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     let output = ward.run(&["doctor", "--report", "--url", &url]);
@@ -216,7 +216,7 @@ fn is_provoked(tests: &str, id: &str) -> bool {
 }
 
 #[test]
-fn no_finding_is_forgotten() {
+fn every_finding_is_documented_and_tested() {
     let code = include_str!("../../../src/cli/doctor/finding.rs");
     let (_, table) = code.split_once("const IDS").unwrap();
     let (table, _) = table.split_once("];").unwrap();
@@ -246,14 +246,14 @@ fn no_finding_is_forgotten() {
 }
 
 #[test]
-fn a_home_of_its_own_is_reported() {
+fn a_custom_longwire_home_is_reported() {
     let ward = DoctorHome::installed();
     let home = ward.0.home().to_str().unwrap().to_owned();
     ward.expect("home", "pass", &home, &[]);
 }
 
 #[test]
-fn looking_leaves_no_folder_behind() {
+fn doctor_creates_no_folders() {
     let ward = DoctorHome::new();
     ward.doctor(&[]);
     let left: Vec<_> = fs::read_dir(ward.0.home()).unwrap().flatten().collect();

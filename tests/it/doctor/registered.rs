@@ -18,7 +18,7 @@ fn nothing_is_registered() {
 }
 
 #[test]
-fn a_browser_beside_the_registered_one_is_offered() {
+fn an_unregistered_second_browser_is_offered() {
     let ward = DoctorHome::installed();
     fs::create_dir_all(ward.path(".config/vivaldi")).unwrap();
     ward.mends("manifest.vivaldi", "skip", "not registered", &[]);
@@ -51,7 +51,7 @@ fn a_broken_manifest() {
 }
 
 #[test]
-fn firefox_rejects_what_chromium_takes() {
+fn firefox_rejects_a_manifest_that_chromium_accepts() {
     let ward = DoctorHome::new();
     fs::create_dir_all(ward.path(".mozilla")).unwrap();
     let installed = ward.run(&[
@@ -77,7 +77,7 @@ fn firefox_rejects_what_chromium_takes() {
 }
 
 #[test]
-fn an_app_alone_is_a_registration() {
+fn an_app_alone_counts_as_a_registration() {
     let ward = DoctorHome::new();
     fs::remove_dir_all(ward.path(".config/chromium")).unwrap();
     ward.expect("registered", "warn", "no browser was found", &[]);
@@ -128,7 +128,7 @@ fn the_program_cannot_be_run() {
 }
 
 #[test]
-fn an_extension_that_may_not() {
+fn an_extension_that_is_not_allowed() {
     let ward = DoctorHome::installed();
     ward.expect("origin.chromium", "pass", ID, &["--extension", ID]);
     ward.mends("origin.chromium", "fail", OTHER, &["--extension", OTHER]);
@@ -139,7 +139,7 @@ fn an_extension_that_may_not() {
 }
 
 #[test]
-fn firefox_goes_on_where_an_add_on_is_not_named() {
+fn firefox_continues_to_the_next_manifest_if_an_add_on_is_not_listed() {
     let ward = DoctorHome::new();
     fs::create_dir(ward.path(".mozilla")).unwrap();
     for args in [
@@ -154,7 +154,7 @@ fn firefox_goes_on_where_an_add_on_is_not_named() {
 }
 
 #[test]
-fn an_extension_whose_browser_knows_no_host() {
+fn an_extension_whose_browser_has_no_registered_host() {
     let ward = DoctorHome::installed();
     let asked = ["--extension", "a@b"];
     let found = ward.expect(
@@ -172,7 +172,7 @@ fn an_extension_whose_browser_knows_no_host() {
 }
 
 #[test]
-fn what_is_registered_for_all_is_mended_for_all() {
+fn a_system_registration_is_fixed_for_all_users() {
     let ward = DoctorHome::new();
     assert!(
         ward.run(&["install", "--extension", ID, "--system"])
@@ -259,7 +259,7 @@ fn a_receipt_that_cannot_be_read() {
 }
 
 #[test]
-fn a_products_own_name_stands_in_every_fix() {
+fn every_fix_uses_the_given_host_name() {
     let ward = DoctorHome::new();
     let name = ["--name", "com.semantest.bridge", "--extension", ID];
     let found = ward.expect("registered", "fail", "none of", &name);
@@ -272,7 +272,7 @@ fn a_products_own_name_stands_in_every_fix() {
 }
 
 #[test]
-fn a_user_data_folder_is_looked_at_too() {
+fn a_user_data_folder_is_examined() {
     let ward = DoctorHome::new();
     let folder = ward.path("my profile");
     let folder = folder.to_str().unwrap();

@@ -30,7 +30,7 @@ fn a_running_broker_is_left_alone() {
 }
 
 #[test]
-fn a_host_that_does_not_do_its_duty() {
+fn a_misbehaving_host() {
     let ward = DoctorHome::installed();
     let real = program().display();
     for (script, words) in [
@@ -62,7 +62,7 @@ fn a_host_that_does_not_do_its_duty() {
 }
 
 #[test]
-fn no_broker_can_be_had() {
+fn no_broker_can_be_started() {
     let ward = DoctorHome::installed();
     // Installing has looked for a broker there.
     let _ = fs::remove_dir_all(ward.0.home().join("run"));

@@ -222,7 +222,7 @@ fn a_server_with_http_only() {
 }
 
 #[test]
-fn the_log_has_a_line_when_a_link_is_lost_and_one_when_it_is_back() {
+fn the_log_records_when_a_link_is_lost_and_restored() {
     let place = nowhere();
     let url = format!("ws://{place}/");
     let Failing { ward, mut host, .. } = failing(DoctorHome::installed(), &url);
@@ -292,7 +292,7 @@ fn upgraded<S: Read + Write>(mut stream: S) -> std::io::Result<S> {
 }
 
 #[test]
-fn a_running_browser_with_a_folder_of_its_own_is_found_and_its_fix_works() {
+fn a_running_browser_with_its_own_user_data_folder_is_found_and_its_fix_works() {
     let ward = DoctorHome::installed();
     let folder = ward.path("wxt-profile");
     std::fs::create_dir_all(&folder).unwrap();
@@ -314,7 +314,7 @@ fn a_running_browser_with_a_folder_of_its_own_is_found_and_its_fix_works() {
 }
 
 #[test]
-fn one_command_may_trust_what_the_settings_do_not() {
+fn trust_flags_apply_to_one_command() {
     let ward = DoctorHome::installed();
     let (place, pem) = self_signed();
     let (url, ca) = (format!("wss://{place}/"), ward.path("ca.pem"));
