@@ -158,7 +158,7 @@ fn crash_at_each(points: &[&str], crossings: &[u64], padding: usize) {
 }
 
 #[test]
-fn a_death_while_the_journal_is_appended_to() {
+fn a_crash_while_appending_to_the_journal() {
     crash_at_each(
         &["journal.append.before", "journal.append.after"],
         &[1, 3, 90, 431],
@@ -167,7 +167,7 @@ fn a_death_while_the_journal_is_appended_to() {
 }
 
 #[test]
-fn a_death_while_the_journal_is_written() {
+fn a_crash_while_writing_the_journal() {
     crash_at_each(
         &["journal.flush.before", "journal.flush.after"],
         &[1, 2, 7, 19],
@@ -176,12 +176,12 @@ fn a_death_while_the_journal_is_written() {
 }
 
 #[test]
-fn a_death_while_the_journal_is_synced() {
+fn a_crash_while_syncing_the_journal() {
     crash_at_each(&["journal.sync.before", "journal.sync.after"], &[1, 2], 10);
 }
 
 #[test]
-fn a_death_while_a_new_segment_is_begun() {
+fn a_crash_while_starting_a_new_segment() {
     crash_at_each(&["journal.roll.before", "journal.roll.after"], &[1], 20_000);
 }
 
@@ -191,16 +191,16 @@ fn a_crash_between_receiving_and_handling() {
 }
 
 #[test]
-fn a_death_between_what_was_decided_and_what_is_reported() {
+fn a_crash_between_handling_and_delivery() {
     crash_at_each(&["broker.deliver", "broker.transmit"], &[1, 30, 55], 10);
 }
 
 #[test]
-fn a_death_in_the_middle_of_a_frame_and_behind_it() {
+fn a_crash_inside_or_after_a_frame() {
     crash_at_each(&["port.write.middle", "port.write.after"], &[2, 5, 12], 10);
 }
 
 #[test]
-fn a_death_in_the_middle_of_parts() {
+fn a_crash_in_the_middle_of_parts() {
     crash_at_each(&["port.write.middle"], &[4, 6], 3_000_000 / 400);
 }

@@ -37,7 +37,7 @@ fn forgetful() -> (String, mpsc::Receiver<u32>) {
 }
 
 #[test]
-fn a_machine_that_slept_probes_its_links_and_dials_again() {
+fn after_sleep_links_are_probed_and_redialled() {
     let scratch = Scratch::new();
     let night = scratch.folder().join("night");
     let scratch = scratch.with("LONGWIRE_SLEPT_MS", night.to_str().unwrap());
@@ -82,7 +82,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn a_disk_that_is_full_makes_a_session_live_on_in_memory_and_says_so() {
+fn a_full_disk_moves_a_session_to_memory_and_reports_it() {
     let scratch = Scratch::new();
     let paths = longwire::paths::Paths::within(scratch.home().to_owned());
     let Some(_disk) = SmallDisk::over(paths.state().to_owned(), 600) else {

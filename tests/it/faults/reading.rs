@@ -9,7 +9,7 @@ use crate::support::scratch::Scratch;
 use crate::support::{SOON, eventually, kilobytes};
 
 #[test]
-fn a_frozen_reader_is_reported_and_costs_its_host_nothing() {
+fn a_stalled_reader_is_reported_without_memory_growth_in_its_host() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let options = json!({"window": {"messages": 100, "bytes": 1_000_000}, "queue": {"messages": 500}});
@@ -29,7 +29,7 @@ fn a_frozen_reader_is_reported_and_costs_its_host_nothing() {
 }
 
 #[test]
-fn a_paused_log_makes_the_server_wait_instead() {
+fn overflow_pause_stops_the_server_instead_of_dropping() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let options = json!({"queue": {"messages": 200, "overflow": "pause"}, "window": {"messages": 50}});
@@ -42,7 +42,7 @@ fn a_paused_log_makes_the_server_wait_instead() {
 }
 
 #[test]
-fn what_comes_last_can_be_what_is_dropped() {
+fn drop_newest_drops_the_last_messages() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let options = json!({
@@ -65,7 +65,7 @@ fn what_comes_last_can_be_what_is_dropped() {
 }
 
 #[test]
-fn overflow_while_nobody_is_there_is_one_gap_with_an_exact_count() {
+fn overflow_without_clients_is_one_gap_with_an_exact_count() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let mut observer = Observer::new(&server.url, json!({"queue": {"messages": 4096}}));
@@ -85,7 +85,7 @@ fn overflow_while_nobody_is_there_is_one_gap_with_an_exact_count() {
 }
 
 #[test]
-fn of_two_ports_the_newer_wins_and_the_older_receives_nothing_more() {
+fn a_newer_port_replaces_the_older_which_receives_no_more_frames() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let mut observer = Observer::new(&server.url, json!({}));
@@ -110,7 +110,7 @@ fn of_two_ports_the_newer_wins_and_the_older_receives_nothing_more() {
 }
 
 #[test]
-fn twenty_ports_of_one_client_leave_one_that_has_everything() {
+fn of_twenty_ports_of_one_client_one_receives_everything() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let mut observer = Observer::new(&server.url, json!({}));

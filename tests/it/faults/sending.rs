@@ -24,7 +24,7 @@ fn counts(server: &NumberServer) -> BTreeMap<String, u32> {
 }
 
 #[test]
-fn half_a_frame_of_a_dead_host_is_no_message_and_the_same_id_is_sent_once() {
+fn an_incomplete_frame_is_not_a_message_and_a_repeated_id_is_sent_once() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let mut observer = Observer::new(&server.url, json!({}));
@@ -45,7 +45,7 @@ fn half_a_frame_of_a_dead_host_is_no_message_and_the_same_id_is_sent_once() {
 }
 
 #[test]
-fn a_broker_killed_while_messages_are_on_their_way_settles_each_once() {
+fn after_a_broker_is_killed_each_message_settles_once() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let options =
@@ -103,7 +103,7 @@ fn a_broker_killed_while_messages_are_on_their_way_settles_each_once() {
 }
 
 #[test]
-fn a_server_that_goes_away_leaves_no_outcome_in_doubt_but_the_unproven() {
+fn only_unproven_messages_are_unknown_after_a_lost_server() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let mut observer = Observer::new(&server.url, json!({"reconnect": {"minDelay": 1, "maxDelay": 20}}));
@@ -127,7 +127,7 @@ fn a_server_that_goes_away_leaves_no_outcome_in_doubt_but_the_unproven() {
 }
 
 #[test]
-fn messages_wait_in_order_for_a_server_that_is_not_there_yet() {
+fn messages_wait_in_order_for_an_unreachable_server() {
     let scratch = Scratch::new();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", free.local_addr().unwrap());

@@ -39,7 +39,7 @@ fn status(admin: &mut RawPort) -> Value {
 }
 
 #[test]
-fn an_extension_with_hundreds_of_sessions_on_a_stalled_disk_holds_nobody_else() {
+fn a_stalled_disk_of_one_extension_does_not_block_others() {
     let (disk, scratch) = Stall::at("journal.sync.before");
     let echo = Echo::start();
     let mut other = HostProcess::of(&scratch, OTHER_ORIGIN);
@@ -69,7 +69,7 @@ fn an_extension_with_hundreds_of_sessions_on_a_stalled_disk_holds_nobody_else() 
 }
 
 #[test]
-fn a_message_is_neither_accepted_nor_sent_before_it_is_on_the_disk() {
+fn a_message_is_neither_accepted_nor_sent_before_it_is_on_disk() {
     let (disk, scratch) = Stall::at("journal.sync.before");
     let echo = Echo::start();
     let mut extension = HostProcess::of(&scratch, ORIGIN);
@@ -96,7 +96,7 @@ fn a_message_is_neither_accepted_nor_sent_before_it_is_on_the_disk() {
 }
 
 #[test]
-fn a_broker_that_is_stopped_on_a_stalled_disk_leaves_with_everything_written() {
+fn a_broker_stopped_on_a_stalled_disk_exits_after_writing_everything() {
     let (disk, scratch) = Stall::at("journal.sync.before");
     let echo = Echo::start();
     let mut extension = HostProcess::of(&scratch, ORIGIN);

@@ -37,7 +37,7 @@ fn a_host_killed_anywhere_in_a_stream_loses_nothing() {
 }
 
 #[test]
-fn a_broker_killed_anywhere_in_a_stream_loses_nothing_silently() {
+fn a_broker_killed_anywhere_in_a_stream_reports_every_loss() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let options = json!({
@@ -80,7 +80,7 @@ fn a_broker_killed_anywhere_in_a_stream_loses_nothing_silently() {
 }
 
 #[test]
-fn what_a_broker_held_for_a_sleeping_worker_survives_it() {
+fn messages_for_a_suspended_worker_survive_the_broker() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let options =
@@ -113,7 +113,7 @@ fn what_a_broker_held_for_a_sleeping_worker_survives_it() {
 }
 
 #[test]
-fn a_memory_session_that_dies_with_its_broker_says_so() {
+fn the_loss_of_a_memory_session_is_reported() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let options = json!({"reconnect": {"minDelay": 1, "maxDelay": 20}, "proxy": "none"});
@@ -141,7 +141,7 @@ fn a_memory_session_that_dies_with_its_broker_says_so() {
 }
 
 #[test]
-fn a_host_killed_during_replay_again_and_again_still_arrives() {
+fn replay_completes_despite_repeatedly_killed_hosts() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let mut observer = Observer::new(
@@ -163,7 +163,7 @@ fn a_host_killed_during_replay_again_and_again_still_arrives() {
 }
 
 #[test]
-fn a_large_message_cut_in_the_middle_of_its_parts_comes_again_whole() {
+fn a_large_message_interrupted_between_parts_is_redelivered_whole() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let mut observer = Observer::new(&server.url, json!({}));
@@ -184,7 +184,7 @@ fn a_large_message_cut_in_the_middle_of_its_parts_comes_again_whole() {
 }
 
 #[test]
-fn a_server_that_restarts_is_found_again_and_the_cut_is_reported() {
+fn a_restarted_server_is_reconnected_and_the_interruption_reported() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let mut observer = Observer::new(&server.url, json!({"reconnect": {"minDelay": 1, "maxDelay": 20}}));
