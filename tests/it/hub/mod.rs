@@ -23,7 +23,7 @@ fn nothing_is_answered_before_hello() {
 }
 
 #[test]
-fn a_message_arrives_is_acknowledged_and_forgotten() {
+fn an_acknowledged_message_is_removed() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     harness.server_says(dial, &["one", "two"]);
@@ -42,7 +42,7 @@ fn a_message_arrives_is_acknowledged_and_forgotten() {
 }
 
 #[test]
-fn a_new_port_gets_what_was_not_acknowledged_and_the_old_one_is_fenced() {
+fn a_new_port_receives_unacknowledged_messages_and_the_old_one_is_fenced() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     harness.server_says(dial, &["one", "two", "three"]);
@@ -92,7 +92,7 @@ fn a_message_is_sent_once_a_pong_proves_it() {
 }
 
 #[test]
-fn a_lost_link_leaves_unknown_outcomes_and_comes_back() {
+fn a_lost_link_leaves_unknown_outcomes_and_is_redialled() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     harness.send(
@@ -133,7 +133,7 @@ fn a_lost_link_leaves_unknown_outcomes_and_comes_back() {
 }
 
 #[test]
-fn a_request_is_answered_once_and_its_answer_outlives_the_worker() {
+fn a_request_is_answered_once_and_its_answer_survives_the_worker() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     let request =
@@ -154,7 +154,7 @@ fn a_request_is_answered_once_and_its_answer_outlives_the_worker() {
 }
 
 #[test]
-fn a_confirmation_is_recorded_before_the_message_that_brings_it() {
+fn a_confirmation_is_recorded_before_the_message_that_contains_it() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     harness.send(
@@ -171,7 +171,7 @@ fn a_confirmation_is_recorded_before_the_message_that_brings_it() {
 }
 
 #[test]
-fn refused_twice_with_fresh_credentials_is_the_end() {
+fn two_refusals_of_fresh_credentials_fail_the_link() {
     let mut harness = Harness::with_client();
     harness.send(
         PORT,
@@ -209,7 +209,7 @@ fn refused_twice_with_fresh_credentials_is_the_end() {
 }
 
 #[test]
-fn one_origin_cannot_name_the_sessions_of_another() {
+fn one_origin_cannot_access_the_sessions_of_another() {
     let mut harness = Harness::with_client();
     harness.opens(json!({}));
     let other = PortId(2);
@@ -226,7 +226,7 @@ fn one_origin_cannot_name_the_sessions_of_another() {
 }
 
 #[test]
-fn a_silent_server_is_given_up_and_a_paused_log_is_not_judged() {
+fn a_silent_server_is_given_up_and_a_paused_link_is_not() {
     let mut harness = Harness::with_client();
     harness.opens(json!({}));
     harness.passes(Duration::from_secs(20));
@@ -241,7 +241,7 @@ fn a_silent_server_is_given_up_and_a_paused_log_is_not_judged() {
 }
 
 #[test]
-fn a_volatile_message_needs_no_room_where_nothing_can_be_sent() {
+fn a_volatile_message_without_a_link_needs_no_outbox_space() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({"outbox": {"messages": 1}}));
     harness.link_ends(dial, LinkEnd::default());
@@ -259,7 +259,7 @@ fn a_volatile_message_needs_no_room_where_nothing_can_be_sent() {
 }
 
 #[test]
-fn a_server_that_asks_for_eternity_is_waited_for_and_harms_nobody() {
+fn an_endless_retry_after_is_honoured_without_overflow() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({"reconnect": {"minDelay": u64::MAX, "maxDelay": u64::MAX}}));
     harness.link_ends(
@@ -278,7 +278,7 @@ fn a_server_that_asks_for_eternity_is_waited_for_and_harms_nobody() {
 }
 
 #[test]
-fn a_heartbeat_that_is_turned_off_ends_at_once_and_so_does_the_wait_for_its_proof() {
+fn disabling_the_heartbeat_ends_it_and_pending_proofs_immediately() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     for id in ["pinged", "not yet pinged"] {

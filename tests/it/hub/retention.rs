@@ -35,7 +35,7 @@ fn overflow_while_away_is_one_gap_with_an_exact_count() {
 }
 
 #[test]
-fn a_client_that_went_behind_its_own_acknowledgement_gets_that_gap_until_it_acknowledges_it() {
+fn a_client_behind_its_own_acknowledgement_receives_the_gap_until_it_acknowledges_it() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     harness.server_says(dial, &["one", "two"]);
@@ -61,7 +61,7 @@ fn a_client_that_went_behind_its_own_acknowledgement_gets_that_gap_until_it_ackn
 }
 
 #[test]
-fn answers_that_nobody_takes_do_not_fill_the_memory() {
+fn unread_answers_do_not_fill_the_memory() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     harness.send(
@@ -108,7 +108,7 @@ fn pauses(harness: &mut Harness, number: usize) -> u64 {
 }
 
 #[test]
-fn a_client_that_is_away_does_not_keep_the_socket_from_being_read() {
+fn a_detached_client_does_not_pause_reading() {
     let mut harness = Harness::with_client();
     let last = pauses(&mut harness, 4);
     harness.send(PORT, json!({"type": "ack", "session": "s", "seq": last}));
@@ -119,7 +119,7 @@ fn a_client_that_is_away_does_not_keep_the_socket_from_being_read() {
 }
 
 #[test]
-fn who_leaves_a_full_log_does_not_keep_others_waiting() {
+fn a_client_that_detaches_from_a_full_log_does_not_block_others() {
     let mut harness = Harness::with_client();
     pauses(&mut harness, 4);
     let quick = PortId(3);
@@ -131,7 +131,7 @@ fn who_leaves_a_full_log_does_not_keep_others_waiting() {
 }
 
 #[test]
-fn a_link_that_is_not_read_is_not_judged_by_other_options_either_and_is_read_if_they_make_room() {
+fn a_paused_link_has_no_timeout_after_changed_options_and_resumes_if_they_make_room() {
     let mut harness = Harness::with_client();
     pauses(&mut harness, 4);
     let open =
@@ -147,7 +147,7 @@ fn a_link_that_is_not_read_is_not_judged_by_other_options_either_and_is_read_if_
 }
 
 #[test]
-fn a_watcher_that_does_not_keep_up_gets_the_number_of_missed_records() {
+fn a_slow_watcher_receives_the_number_of_missed_records() {
     use longwire::core::io::{SessionSelector, Watch};
 
     let mut harness = Harness::with_client();
