@@ -7,7 +7,7 @@ use super::{Home, ID, NAME, json, manifests};
 const APP: &str = "com.example.editor";
 
 #[test]
-fn an_app_is_registered_in_longwires_own_folder_and_removed_again() {
+fn an_app_is_registered_in_longwires_own_folder_and_removed() {
     let home = Home::new();
     let before = home.tree();
     home.done(&["install", "--app", APP]);
@@ -41,7 +41,7 @@ fn an_app_and_an_extension_are_registered_side_by_side() {
 }
 
 #[test]
-fn for_all_users_the_manifest_lies_in_the_system() {
+fn for_all_users_the_manifest_is_in_the_system_folder() {
     let home = Home::new();
     home.for_all(&["install", "--app", APP, "--system"]);
     let manifest = json(&home.root().join("etc/longwire/apps").join(NAME));
@@ -49,7 +49,7 @@ fn for_all_users_the_manifest_lies_in_the_system() {
 }
 
 #[test]
-fn what_is_no_app_id_is_refused_with_the_form_of_one() {
+fn an_invalid_app_id_is_refused_with_the_expected_form() {
     let output = Home::new().run(&["install", "--app", "my app"]);
     assert_eq!(output.status.code(), Some(2));
     let stdout = String::from_utf8_lossy(&output.stderr).into_owned();

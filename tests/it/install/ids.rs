@@ -26,7 +26,7 @@ fn more_ids_are_added_and_none_is_lost() {
 }
 
 #[test]
-fn a_registration_of_ones_own_loses_nobody_who_is_registered_for_all() {
+fn a_user_registration_includes_the_ids_of_the_system_registration() {
     let home = Home::new().with(&[".config/chromium"]);
     home.for_all(&["install", "--extension", OTHER, "--system"]);
     home.for_all(&["install", "--extension", ID]);
@@ -39,7 +39,7 @@ fn a_registration_of_ones_own_loses_nobody_who_is_registered_for_all() {
 }
 
 #[test]
-fn doctor_looks_at_the_receipt_of_all_users_too() {
+fn doctor_reads_the_install_record_of_all_users() {
     let home = Home::new();
     let receipt = home.root().join("opt/longwire/installed.json");
     fs::create_dir_all(receipt.parent().unwrap()).unwrap();
@@ -109,7 +109,7 @@ fn at_once(home: &Home, all: &[Vec<&str>]) -> Vec<Output> {
 }
 
 #[test]
-fn several_ids_can_stand_behind_one_flag() {
+fn several_ids_can_follow_one_flag() {
     let home = Home::new().with(&[".config/chromium"]);
     home.done(&["install", "--extension", ID, OTHER, "--browser", "chromium"]);
     let manifest = json(&home.path(".config/chromium/NativeMessagingHosts").join(NAME));
@@ -117,7 +117,7 @@ fn several_ids_can_stand_behind_one_flag() {
 }
 
 #[test]
-fn several_installs_at_once_lose_no_id() {
+fn concurrent_installs_lose_no_id() {
     let home = Home::new().with(&[".config/chromium", ".config/vivaldi"]);
     let before = home.tree();
     let ids = many_ids(6);
@@ -138,7 +138,7 @@ fn several_installs_at_once_lose_no_id() {
 }
 
 #[test]
-fn installing_and_uninstalling_at_once_ends_with_all_or_nothing() {
+fn concurrent_install_and_uninstall_end_with_all_or_nothing() {
     let home = Home::new().with(&[".config/chromium"]);
     let before = home.tree();
     for _ in 0..4 {

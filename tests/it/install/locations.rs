@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{EVERY_BROWSER, Home, ID, NAME, json, manifests};
 
 #[test]
-fn every_browser_is_served_and_nothing_is_left_behind() {
+fn every_browser_is_registered_and_uninstall_removes_everything() {
     let home = Home::new().with(EVERY_BROWSER);
     let before = home.tree();
     let shown = home.done(&[
@@ -63,7 +63,7 @@ fn every_browser_is_served_and_nothing_is_left_behind() {
 }
 
 #[test]
-fn each_browser_has_its_place() {
+fn each_browser_has_its_manifest_folder() {
     let config = "NativeMessagingHosts";
     let dashed = "native-messaging-hosts";
     for (browser, folder) in [
@@ -104,7 +104,7 @@ fn each_browser_has_its_place() {
 }
 
 #[test]
-fn a_registration_for_all_users_is_open_to_all_and_leaves_nothing_behind() {
+fn a_system_registration_is_world_readable_and_removed_completely() {
     let home = Home::new().with(EVERY_BROWSER);
     let before = home.tree();
     let root = home.root();
@@ -139,7 +139,7 @@ fn a_registration_for_all_users_is_open_to_all_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn browsers_in_sandboxes_are_passed_over_unless_they_are_asked_for() {
+fn sandboxed_browsers_are_skipped_unless_requested() {
     let home = Home::new().with(&[
         ".config/google-chrome",
         ".var/app/org.chromium.Chromium",
@@ -183,7 +183,7 @@ fn browsers_in_sandboxes_are_passed_over_unless_they_are_asked_for() {
 
 /// What a portal serves needs nothing inside the sandbox.
 #[test]
-fn firefox_in_a_snap_is_registered_where_its_portal_looks() {
+fn firefox_in_a_snap_is_registered_where_its_portal_reads() {
     let home = Home::new().with(&["snap/firefox"]);
     let before = home.tree();
     home.done(&["install", "--extension", "a@b"]);
@@ -200,7 +200,7 @@ fn firefox_in_a_snap_is_registered_where_its_portal_looks() {
 }
 
 #[test]
-fn browsers_that_are_not_there_are_left_alone_unless_asked_for() {
+fn missing_browsers_are_skipped_unless_requested() {
     let home = Home::new().with(&[".config/chromium"]);
     let before = home.tree();
     home.done(&["install", "--extension", ID]);
@@ -217,7 +217,7 @@ fn browsers_that_are_not_there_are_left_alone_unless_asked_for() {
 }
 
 #[test]
-fn a_program_in_the_path_is_a_browser_too() {
+fn a_program_in_the_path_counts_as_a_browser() {
     let home = Home::new();
     fs::create_dir(home.folder.path().join("bin")).unwrap();
     fs::write(home.folder.path().join("bin/chromium"), "").unwrap();
@@ -231,7 +231,7 @@ fn a_program_in_the_path_is_a_browser_too() {
 }
 
 #[test]
-fn without_any_browser_it_fails_and_says_what_to_do() {
+fn without_any_browser_install_fails_with_advice() {
     let home = Home::new();
     let output = home.run(&["install", "--extension", ID]);
     assert_eq!(output.status.code(), Some(1));
@@ -244,7 +244,7 @@ fn without_any_browser_it_fails_and_says_what_to_do() {
 }
 
 #[test]
-fn opera_and_chrome_share_a_folder_and_neither_takes_it_from_the_other() {
+fn opera_and_chrome_share_a_folder_and_neither_removes_it_from_the_other() {
     let home = Home::new().with(&[".config/opera", ".config/google-chrome"]);
     home.done(&["install", "--extension", ID]);
     let shared = home.path(".config/google-chrome/NativeMessagingHosts").join(NAME);
@@ -256,7 +256,7 @@ fn opera_and_chrome_share_a_folder_and_neither_takes_it_from_the_other() {
 }
 
 #[test]
-fn odd_characters_in_paths_survive() {
+fn special_characters_in_paths_are_preserved() {
     let home = Home::named("Jörg & Söhne 'x' \"日本\"").with(&[".config/chromium", ".mozilla"]);
     let before = home.tree();
     home.done(&[
@@ -276,7 +276,7 @@ fn odd_characters_in_paths_survive() {
 }
 
 #[test]
-fn a_user_data_folder_is_served_by_itself() {
+fn a_user_data_folder_is_registered_by_itself() {
     let home = Home::new().with(&[".config/chromium"]);
     let before = home.tree();
     let folder = home.path("my profile");
@@ -291,7 +291,7 @@ fn a_user_data_folder_is_served_by_itself() {
 }
 
 #[test]
-fn own_files_follow_their_variable_and_manifests_do_not() {
+fn own_files_follow_longwire_home_and_manifests_do_not() {
     let home = Home::new().with(&["xdg/chromium"]);
     let status = home
         .command()

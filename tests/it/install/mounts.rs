@@ -37,7 +37,7 @@ impl Drop for Mounted {
 }
 
 #[test]
-fn a_folder_that_forbids_programs_is_named_as_such() {
+fn a_noexec_folder_is_reported_as_such() {
     if !crate::skip::is_root("mounting a file system takes root") {
         return;
     }
@@ -74,7 +74,7 @@ fn a_folder_that_forbids_programs_is_named_as_such() {
 }
 
 #[test]
-fn a_read_only_home_is_named_as_such() {
+fn a_read_only_home_is_reported_as_such() {
     if !crate::skip::is_root("mounting a file system takes root") {
         return;
     }

@@ -36,7 +36,7 @@ fn assert_refused(home: &Home, arguments: &[&str], variables: &[(&str, &Path)]) 
 }
 
 #[test]
-fn a_home_of_another_user_is_left_alone() {
+fn a_home_of_another_user_is_not_changed() {
     if !is_root() {
         return;
     }
@@ -51,7 +51,7 @@ fn a_home_of_another_user_is_left_alone() {
 }
 
 #[test]
-fn a_longwire_home_of_another_user_is_left_alone() {
+fn a_longwire_home_of_another_user_is_not_changed() {
     if !is_root() {
         return;
     }
@@ -93,7 +93,7 @@ fn an_install_record_of_another_user_is_not_followed() {
 }
 
 #[test]
-fn a_link_of_another_user_in_a_user_data_folder_is_not_followed() {
+fn a_symlink_of_another_user_in_a_user_data_folder_is_not_followed() {
     if !is_root() {
         return;
     }

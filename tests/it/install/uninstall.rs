@@ -8,7 +8,7 @@ use super::{EVERY_BROWSER, Home, ID, NAME, OTHER, json, manifests};
 use crate::support::write_program;
 
 #[test]
-fn every_name_can_be_taken_back_at_once() {
+fn every_name_can_be_uninstalled_in_one_command() {
     let home = Home::new().with(&[".config/chromium"]);
     let before = home.tree();
     for name in ["com.longwire.bridge", "com.semantest.bridge"] {
@@ -24,7 +24,7 @@ fn every_name_can_be_taken_back_at_once() {
 }
 
 #[test]
-fn what_the_broker_has_kept_is_named_and_stays() {
+fn broker_data_is_reported_and_not_removed() {
     let home = Home::new().with(&[".config/chromium"]);
     home.done(&["install", "--extension", ID]);
     let logs = home.path(".local/state/longwire/logs");
@@ -38,7 +38,7 @@ fn what_the_broker_has_kept_is_named_and_stays() {
 }
 
 #[test]
-fn a_failure_undoes_everything() {
+fn a_failed_install_rolls_back_everything() {
     let home = Home::new().with(EVERY_BROWSER);
     // A file where a folder should be made; Thunderbird comes last.
     fs::write(home.path(".thunderbird/native-messaging-hosts"), "").unwrap();
@@ -50,7 +50,7 @@ fn a_failure_undoes_everything() {
 }
 
 #[test]
-fn a_failed_update_leaves_the_old_registration() {
+fn a_failed_update_keeps_the_old_registration() {
     let home = Home::new().with(&[".config/chromium", ".thunderbird"]);
     home.done(&["install", "--extension", ID]);
     let program = home.path(".local/state/longwire/bin/longwire");
@@ -76,7 +76,7 @@ fn a_newer_program_replaces_the_copy() {
 }
 
 #[test]
-fn an_older_program_leaves_a_newer_copy_where_it_is() {
+fn an_older_program_does_not_replace_a_newer_copy() {
     let home = Home::new().with(&[".config/chromium"]);
     home.done(&["install", "--extension", ID]);
     let program = home.path(".local/state/longwire/bin/longwire");
@@ -95,7 +95,7 @@ fn an_older_program_leaves_a_newer_copy_where_it_is() {
 }
 
 #[test]
-fn another_hosts_manifest_comes_back() {
+fn a_replaced_manifest_of_another_host_is_restored() {
     let home = Home::new().with(&[
         ".config/chromium/NativeMessagingHosts",
         ".mozilla/native-messaging-hosts",
@@ -135,7 +135,7 @@ fn another_hosts_manifest_comes_back() {
 }
 
 #[test]
-fn without_a_receipt_only_longwires_own_are_removed() {
+fn without_an_install_record_only_longwires_manifests_are_removed() {
     let home = Home::new().with(&[".config/chromium", ".config/vivaldi/NativeMessagingHosts"]);
     home.done(&["install", "--extension", ID, "--browser", "chromium"]);
     fs::remove_dir_all(home.path(".local")).unwrap();
@@ -157,7 +157,7 @@ fn foreign(program: &str) -> String {
 }
 
 #[test]
-fn what_has_taken_the_place_of_a_manifest_is_left_or_put_back() {
+fn files_replacing_a_manifest_are_kept_or_restored() {
     let home = Home::new().with(&[".config/chromium"]);
     home.done(&["install", "--extension", ID]);
     let path = home.path(".config/chromium/NativeMessagingHosts").join(NAME);
@@ -200,7 +200,7 @@ fn a_manifest_that_was_changed_by_hand_is_still_ours() {
 }
 
 #[test]
-fn a_browser_that_has_gone_keeps_nothing_from_being_taken_back() {
+fn a_removed_browser_does_not_block_uninstall() {
     let home = Home::new().with(&[".config/chromium/NativeMessagingHosts", ".config/vivaldi"]);
     let path = home.path(".config/chromium/NativeMessagingHosts").join(NAME);
     fs::write(&path, foreign("/opt/other/bridge")).unwrap();
@@ -212,7 +212,7 @@ fn a_browser_that_has_gone_keeps_nothing_from_being_taken_back() {
 }
 
 #[test]
-fn what_stays_is_reported() {
+fn remaining_registrations_are_reported() {
     let home = Home::new().with(&[".mozilla", ".zen"]);
     home.done(&["install", "--extension", "a@b"]);
     let stdout = home.done(&["uninstall", "--browser", "firefox"]);
