@@ -52,7 +52,7 @@ fn stop(scratch: &Scratch, broker: &mut Child) {
 }
 
 #[test]
-fn a_socket_that_is_passed_is_used_and_stays() {
+fn a_passed_socket_is_used_and_not_removed() {
     let scratch = Scratch::new();
     let path = scratch.socket();
     make_private(path.parent().unwrap());

@@ -63,7 +63,7 @@ fn drained(harness: &mut Harness, port: PortId) -> (usize, u64) {
 }
 
 #[test]
-fn the_largest_holder_loses_its_oldest_first_when_all_together_hold_too_much() {
+fn above_the_total_budget_the_largest_holder_loses_its_oldest_messages() {
     let mut harness = Harness::with_client();
     let total = 8 << 20;
     harness.give(Input::Rules(Arc::new(Rules {
@@ -99,7 +99,7 @@ fn dense(members: &str) -> String {
 }
 
 #[test]
-fn a_large_message_is_looked_into_without_a_document_of_it() {
+fn a_large_message_is_matched_without_building_a_document() {
     let mut harness = Harness::with_client();
     let options = json!({
         "format": "json",
@@ -134,7 +134,7 @@ fn a_large_message_is_looked_into_without_a_document_of_it() {
 }
 
 #[test]
-fn what_the_shell_has_read_beside_is_not_read_again() {
+fn messages_parsed_outside_the_loop_are_not_parsed_again() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({
         "format": "json",
@@ -158,7 +158,7 @@ fn what_the_shell_has_read_beside_is_not_read_again() {
 }
 
 #[test]
-fn the_elements_of_a_large_answer_come_in_batches_and_take_no_more_than_it() {
+fn elements_of_a_large_poll_response_arrive_in_batches_within_its_size() {
     let mut harness = Harness::with_client();
     harness.send(
         PORT,

@@ -30,7 +30,7 @@ fn no_files_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn the_reader_sees_a_circle_and_no_other() {
+fn the_import_reader_finds_cycles_only() {
     let found = |files: &[(&str, &str)]| {
         let sources = files
             .iter()

@@ -55,7 +55,7 @@ fn answered(code: u16, reason: &str) -> LinkEnd {
 }
 
 #[test]
-fn the_close_frame_waits_for_everything_accepted_and_the_end_for_the_servers_answer() {
+fn the_close_frame_follows_accepted_messages_and_the_end_follows_the_answer() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     for number in 0..1000 {
@@ -89,7 +89,7 @@ fn the_close_frame_waits_for_everything_accepted_and_the_end_for_the_servers_ans
 }
 
 #[test]
-fn what_cannot_be_written_in_time_is_reported_and_so_is_what_may_have_been() {
+fn unwritten_messages_are_reported_as_failed_or_unknown_at_the_close_timeout() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({"closeTimeout": 3000}));
     for number in 0..300 {
@@ -120,7 +120,7 @@ fn what_cannot_be_written_in_time_is_reported_and_so_is_what_may_have_been() {
 }
 
 #[test]
-fn a_link_that_is_lost_meanwhile_is_dialled_again_for_what_still_waits() {
+fn a_link_lost_while_closing_is_redialled_for_waiting_messages() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({"heartbeat": false}));
     for number in 0..300 {
@@ -160,7 +160,7 @@ fn a_link_that_is_lost_meanwhile_is_dialled_again_for_what_still_waits() {
 }
 
 #[test]
-fn nothing_to_write_and_no_link_is_the_end_at_once() {
+fn closing_without_messages_or_link_ends_immediately() {
     let mut harness = Harness::with_client();
     harness.send(
         PORT,
@@ -172,7 +172,7 @@ fn nothing_to_write_and_no_link_is_the_end_at_once() {
 }
 
 #[test]
-fn with_discard_only_what_a_link_has_is_written() {
+fn with_discard_only_transmitted_messages_are_written() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     for number in 0..300 {
@@ -189,7 +189,7 @@ fn with_discard_only_what_a_link_has_is_written() {
 }
 
 #[test]
-fn a_session_that_is_being_closed_takes_nothing_new_and_its_name_is_free_afterwards() {
+fn a_closing_session_refuses_messages_and_frees_its_name_at_the_end() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     sends(&mut harness, "m");
@@ -234,7 +234,7 @@ fn a_session_that_is_being_closed_takes_nothing_new_and_its_name_is_free_afterwa
 }
 
 #[test]
-fn a_broker_that_leaves_begins_nothing_new() {
+fn a_broker_that_shuts_down_starts_no_new_work() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
     sends(&mut harness, "m");
@@ -258,7 +258,7 @@ fn a_broker_that_leaves_begins_nothing_new() {
 }
 
 #[test]
-fn nothing_is_written_behind_the_close_frame() {
+fn no_message_is_written_after_the_close_frame() {
     let mut harness = Harness::with_client();
     let beats = json!({"answers":[{"when":{"text":"hello?"},"send":{"text":"here"}}]});
     let dial = harness.opens(json!({ "heartbeat": beats }));
@@ -272,7 +272,7 @@ fn nothing_is_written_behind_the_close_frame() {
 }
 
 #[test]
-fn a_link_that_is_not_read_is_read_again_for_the_answer_to_the_close_frame() {
+fn a_paused_link_is_resumed_to_read_the_close_answer() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({"queue":{"messages":1,"overflow":"pause"}}));
     harness.server_says(dial, &["one"]);

@@ -120,7 +120,7 @@ impl ManySessions {
 }
 
 #[test]
-fn a_message_down_is_nearly_free_of_allocations() {
+fn an_incoming_message_needs_almost_no_allocations() {
     let mut hub = ManySessions::sessions(1);
     hub.down(0, 10_240);
     let each = hub.down(0, 10_240);
@@ -128,7 +128,7 @@ fn a_message_down_is_nearly_free_of_allocations() {
 }
 
 #[test]
-fn a_message_up_costs_few_allocations() {
+fn an_outgoing_message_needs_few_allocations() {
     let mut hub = ManySessions::sessions(1);
     let each = hub.up(0, 10_000);
     assert!(each < 8.0, "{each:.3} allocations a message");
@@ -146,7 +146,7 @@ fn a_message_costs_the_same_among_thousands_of_sessions() {
 }
 
 #[test]
-fn memory_goes_back_when_records_do() {
+fn memory_is_freed_with_its_records() {
     let mut hub = ManySessions::sessions(1);
     hub.down(0, 2560);
     let before = held();

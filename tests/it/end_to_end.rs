@@ -31,7 +31,7 @@ fn ack(host: &mut HostProcess, message: &Value) {
 }
 
 #[test]
-fn messages_of_every_size_go_there_and_come_back() {
+fn messages_of_every_size_are_echoed() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
@@ -61,7 +61,7 @@ fn messages_of_every_size_go_there_and_come_back() {
 }
 
 #[test]
-fn the_largest_message_travels_in_parts_both_ways() {
+fn the_largest_message_is_sent_in_parts_both_ways() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
@@ -83,7 +83,7 @@ fn the_largest_message_travels_in_parts_both_ways() {
 }
 
 #[test]
-fn many_small_messages_come_complete_and_in_order() {
+fn many_small_messages_arrive_completely_and_in_order() {
     const LAST: u64 = 20_000;
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut host = HostProcess::chromium(&scratch);
@@ -104,7 +104,7 @@ fn many_small_messages_come_complete_and_in_order() {
 }
 
 #[test]
-fn messages_in_a_row_share_a_frame_for_a_port_that_takes_it_until_it_says_otherwise() {
+fn consecutive_messages_share_a_frame_while_the_port_accepts_it() {
     const LAST: u64 = 3000;
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut host = HostProcess::chromium(&scratch);
@@ -143,7 +143,7 @@ fn messages_in_a_row_share_a_frame_for_a_port_that_takes_it_until_it_says_otherw
 }
 
 #[test]
-fn a_killed_host_costs_nothing() {
+fn a_killed_host_loses_no_message() {
     const LAST: u64 = 5000;
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut host = HostProcess::chromium(&scratch);
@@ -171,7 +171,7 @@ fn a_killed_host_costs_nothing() {
 }
 
 #[test]
-fn a_hundred_sessions_live_on_one_port() {
+fn one_port_serves_a_hundred_sessions() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
@@ -191,7 +191,7 @@ fn a_hundred_sessions_live_on_one_port() {
 }
 
 #[test]
-fn a_thousand_sessions_live_in_one_broker() {
+fn one_broker_serves_a_thousand_sessions() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let mut hosts: Vec<HostProcess> = (0..5)
         .map(|number| {

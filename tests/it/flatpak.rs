@@ -242,7 +242,7 @@ fn done(command: &mut Command) -> Output {
 
 #[test]
 #[ignore = "needs flatpak: scripts/cross --only flatpak"]
-fn what_is_registered_for_a_sandbox_is_found_inside_and_leaves_nothing() {
+fn a_sandbox_registration_works_inside_and_is_removed_completely() {
     let machine = Machine::new();
     for browser in browsers() {
         assert_eq!(machine.start(&browser), Some(UNREGISTERED), "{}", browser.app);
@@ -280,7 +280,7 @@ fn what_is_registered_for_a_sandbox_is_found_inside_and_leaves_nothing() {
 
 #[test]
 #[ignore = "needs flatpak: scripts/cross --only flatpak"]
-fn inside_a_sandbox_a_session_outlives_the_browser() {
+fn inside_a_sandbox_a_session_survives_the_browser() {
     let (machine, server) = (Machine::new(), Echo::start());
     for browser in browsers() {
         machine.start(&browser);

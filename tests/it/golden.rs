@@ -105,7 +105,7 @@ fn names() -> Vec<String> {
 }
 
 #[test]
-fn journals_of_version_1_mean_what_they_meant() {
+fn version_1_journals_are_restored_unchanged() {
     let expected = fs::read_to_string(folder().join("expected.json")).unwrap_or_default();
     let expected: Value = serde_json::from_str(&expected).unwrap_or_default();
     assert_eq!(names().len(), 8);
@@ -118,7 +118,7 @@ fn journals_of_version_1_mean_what_they_meant() {
 }
 
 #[test]
-fn every_kind_of_record_is_among_them() {
+fn version_1_journals_contain_every_record_kind() {
     let mut kinds: Vec<u8> = names()
         .iter()
         .flat_map(|name| recovered(name))
@@ -131,7 +131,7 @@ fn every_kind_of_record_is_among_them() {
 }
 
 #[test]
-fn what_waited_is_written_in_its_order_and_answered() {
+fn restored_messages_are_sent_in_order_and_settled() {
     let recovered = recovered("outbox");
     let mut harness = Harness::on(&machine_boot(&recovered[0].records), 1);
     let journal = &recovered[0];

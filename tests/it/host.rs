@@ -26,7 +26,7 @@ fn host_states(host: &mut HostProcess) -> Vec<String> {
 }
 
 #[test]
-fn both_families_of_browsers_are_welcomed_under_their_own_names() {
+fn both_browser_families_are_welcomed_with_their_origins() {
     let scratch = Scratch::new();
     let mut chromium = HostProcess::chromium(&scratch);
     assert_eq!(chromium.expect("host")["state"], "starting");
@@ -39,7 +39,7 @@ fn both_families_of_browsers_are_welcomed_under_their_own_names() {
 }
 
 #[test]
-fn a_host_for_nobody_is_refused() {
+fn a_host_without_a_valid_origin_is_refused() {
     let scratch = Scratch::new();
     let output = scratch
         .command()
@@ -54,7 +54,7 @@ fn a_host_for_nobody_is_refused() {
 }
 
 #[test]
-fn frames_arrive_however_the_pipe_cuts_them() {
+fn frames_are_reassembled_from_any_pipe_split() {
     let scratch = Scratch::new();
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
@@ -70,7 +70,7 @@ fn frames_arrive_however_the_pipe_cuts_them() {
 }
 
 #[test]
-fn a_large_frame_goes_through_and_one_above_the_limit_is_refused_by_the_host() {
+fn a_large_frame_passes_and_one_above_the_limit_is_refused_by_the_host() {
     let scratch = Scratch::new();
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
@@ -104,7 +104,7 @@ fn a_large_frame_goes_through_and_one_above_the_limit_is_refused_by_the_host() {
 }
 
 #[test]
-fn its_memory_stays_small() {
+fn the_memory_of_a_host_stays_small() {
     let scratch = Scratch::new();
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
@@ -118,7 +118,7 @@ fn its_memory_stays_small() {
 }
 
 #[test]
-fn it_ends_with_the_port_and_hands_over_what_it_has_read() {
+fn a_host_exits_with_its_port_after_forwarding_what_it_read() {
     let scratch = Scratch::new();
     let broker = FakeBroker::listen(&scratch);
     let mut host = HostProcess::chromium(&scratch);
@@ -140,7 +140,7 @@ fn it_ends_with_the_port_and_hands_over_what_it_has_read() {
 }
 
 #[test]
-fn it_ends_with_the_port_although_the_broker_hangs() {
+fn a_host_exits_with_its_port_although_the_broker_hangs() {
     let scratch = Scratch::new();
     let broker = FakeBroker::listen(&scratch);
     let mut host = HostProcess::chromium(&scratch);
@@ -150,7 +150,7 @@ fn it_ends_with_the_port_although_the_broker_hangs() {
 }
 
 #[test]
-fn it_ends_in_the_middle_of_a_frame_and_nobody_else_notices() {
+fn a_host_that_exits_inside_a_frame_does_not_affect_others() {
     let scratch = Scratch::new();
     let mut other = HostProcess::chromium(&scratch);
     other.hello();
@@ -165,7 +165,7 @@ fn it_ends_in_the_middle_of_a_frame_and_nobody_else_notices() {
 }
 
 #[test]
-fn it_ends_when_the_broker_drops_it() {
+fn a_host_exits_when_the_broker_closes_its_connection() {
     let scratch = Scratch::new();
     let broker = FakeBroker::listen(&scratch);
     let mut host = HostProcess::chromium(&scratch);
@@ -178,7 +178,7 @@ fn it_ends_when_the_broker_drops_it() {
 }
 
 #[test]
-fn it_ends_with_its_parent_although_the_pipe_stays_open() {
+fn a_host_exits_with_its_parent_although_the_pipe_stays_open() {
     let scratch = Scratch::new();
     let broker = FakeBroker::listen(&scratch);
     let mut shell = std::process::Command::new("/bin/sh");
@@ -225,7 +225,7 @@ fn only_whole_frames_reach_the_browser() {
 }
 
 #[test]
-fn a_frame_cut_by_the_brokers_death_is_not_continued_to_the_next() {
+fn a_frame_interrupted_by_a_broker_crash_is_not_continued_to_the_next() {
     let scratch = Scratch::new();
     let broker = FakeBroker::listen(&scratch);
     let mut host = HostProcess::chromium(&scratch);

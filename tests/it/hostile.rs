@@ -22,7 +22,7 @@ fn with_witness(hostile: impl FnOnce(&Scratch)) {
 }
 
 #[test]
-fn garbage_on_the_local_socket_harms_nobody() {
+fn invalid_data_on_the_local_socket_affects_no_one_else() {
     with_witness(|scratch| {
         let large = u32::MAX.to_ne_bytes();
         let stop = framed(br#"{"type":"stop","id":"1"}"#);
@@ -48,7 +48,7 @@ fn garbage_on_the_local_socket_harms_nobody() {
 }
 
 #[test]
-fn a_process_that_connects_without_end_keeps_nobody_out() {
+fn a_process_that_connects_repeatedly_does_not_block_others() {
     with_witness(|scratch| {
         let mut silent: Vec<RawPort> = (0..400).map(|_| RawPort::call(scratch)).collect();
         let mut new_connection = HostProcess::chromium(scratch);
@@ -72,7 +72,7 @@ fn a_process_that_connects_without_end_keeps_nobody_out() {
 }
 
 #[test]
-fn every_broken_frame_is_answered_and_the_port_goes_on() {
+fn every_invalid_frame_is_answered_and_the_port_stays_open() {
     with_witness(|scratch| {
         let mut host = HostProcess::chromium(scratch);
         host.send(&json!({"type": "ping", "id": "early"}));
@@ -124,7 +124,7 @@ fn every_broken_frame_is_answered_and_the_port_goes_on() {
 }
 
 #[test]
-fn batches_and_parts_come_in_and_are_answered_in_order() {
+fn batches_and_parts_are_answered_in_order() {
     let scratch = Scratch::new();
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
@@ -146,7 +146,7 @@ fn batches_and_parts_come_in_and_are_answered_in_order() {
 }
 
 #[test]
-fn a_port_that_never_reads_its_answers_is_not_listened_to() {
+fn a_port_that_never_reads_its_answers_is_not_read_from() {
     with_witness(|scratch| {
         let before = kilobytes(scratch.broker(), "VmRSS");
         let (mut host, _stdout) = HostProcess::deaf(scratch);
@@ -173,7 +173,7 @@ fn a_port_that_never_reads_its_answers_is_not_listened_to() {
 }
 
 #[test]
-fn a_port_that_asks_for_far_more_than_it_takes_is_dropped() {
+fn a_port_with_far_too_many_unread_answers_is_closed() {
     with_witness(|scratch| {
         let (mut host, _stdout) = HostProcess::deaf(scratch);
         host.send(&json!({"type": "hello", "protocol": 1}));
@@ -196,7 +196,7 @@ fn a_port_that_asks_for_far_more_than_it_takes_is_dropped() {
 }
 
 #[test]
-fn a_torn_connection_in_the_middle_of_a_large_frame_leaves_nothing_behind() {
+fn a_connection_closed_inside_a_large_frame_frees_its_memory() {
     with_witness(|scratch| {
         for _ in 0..10 {
             let mut wire = RawPort::call(scratch);

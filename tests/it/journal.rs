@@ -1,6 +1,6 @@
 //! Journals whose process is killed: at every named point, and at random moments.
 //!
-//! The child is this test binary again, running `journal::writes_until_it_dies`.
+//! The child is this test binary again, running `journal::append_until_killed`.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -28,7 +28,7 @@ fn id() -> JournalId {
 /// Not a test of its own: what the others run as a child. Appends numbered entries, and writes down each number
 /// whose entry is flushed, as a broker would deliver it then.
 #[test]
-fn writes_until_it_dies() {
+fn append_until_killed() {
     let Some(dir) = std::env::var_os(DIR) else {
         return;
     };
@@ -81,7 +81,7 @@ fn writes_until_it_dies() {
 fn child(dir: &Path, crash_at: Option<&str>) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "journal::writes_until_it_dies"])
+        .args(["--exact", "journal::append_until_killed"])
         .env(DIR, dir)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
@@ -149,7 +149,7 @@ fn check(dir: &Path, what: &str) -> u64 {
 
 #[cfg(any(debug_assertions, feature = "crash-points"))]
 #[test]
-fn a_process_that_dies_at_any_point_loses_nothing_it_reported() {
+fn a_process_that_crashes_at_any_point_loses_no_reported_entry() {
     for point in [
         "journal.append.before",
         "journal.append.after",
@@ -176,7 +176,7 @@ fn a_process_that_dies_at_any_point_loses_nothing_it_reported() {
 }
 
 #[test]
-fn a_process_killed_at_any_moment_loses_nothing_it_reported() {
+fn a_process_killed_at_any_moment_loses_no_reported_entry() {
     let mut most = 0;
     for round in 1..=8u64 {
         let dir = TempDir::new().unwrap();

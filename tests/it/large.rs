@@ -96,7 +96,7 @@ fn delivered(harness: &mut Harness) -> Vec<String> {
 }
 
 #[test]
-fn an_event_of_socketio_and_what_the_guard_asks_of_it() {
+fn a_large_socketio_event_is_matched_by_the_guard() {
     let guard = json!({"guard": {"receive": [{"when": {"/0/id": 7}, "do": "deny"}]}});
     let (mut harness, dial) = socketio(guard);
     let event = |id: u32| format!(r#"42["e",{{"id":{id},"\u007a":[{}]}}]"#, values());
@@ -114,7 +114,7 @@ fn an_event_of_socketio_and_what_the_guard_asks_of_it() {
 }
 
 #[test]
-fn an_event_of_socketio_whose_attachments_come_later() {
+fn a_large_socketio_event_with_later_attachments_is_delivered() {
     let (mut harness, dial) = socketio(json!({}));
     harness.give(messages(
         dial,
@@ -128,7 +128,7 @@ fn an_event_of_socketio_whose_attachments_come_later() {
 }
 
 #[test]
-fn an_acknowledgement_of_socketio() {
+fn a_large_socketio_acknowledgement_is_delivered() {
     let (mut harness, dial) = socketio(json!({}));
     harness.send(
         PORT,
@@ -141,7 +141,7 @@ fn an_acknowledgement_of_socketio() {
 }
 
 #[test]
-fn packets_that_are_no_events_are_refused_without_reading_them() {
+fn large_packets_that_are_not_events_are_refused_unparsed() {
     for packet in ["0", "44", "40", "4/", "45-", "49", "x", "77"] {
         let (mut harness, dial) = socketio(json!({}));
         let input = messages(dial, &[&format!("{packet}{}", values())]);
@@ -153,7 +153,7 @@ fn packets_that_are_no_events_are_refused_without_reading_them() {
 }
 
 #[test]
-fn events_of_a_stream_and_what_comes_behind_them() {
+fn large_stream_events_and_their_successors_are_delivered_in_order() {
     for (options, expected) in [
         (json!({}), "message [1,1,1,1,1,1"),
         (json!({"format": "json"}), "message [1,1,1,1,1,1"),
@@ -179,7 +179,7 @@ fn events_of_a_stream_and_what_comes_behind_them() {
 }
 
 #[test]
-fn an_event_for_which_there_is_no_room_while_it_is_parsed_is_lost_alone() {
+fn an_event_above_the_budget_during_parsing_is_lost_alone() {
     let (mut harness, dial) = stream(json!({}));
     harness.give(chunk(dial, &format!("data: {}", values())));
     is_small(harness.gives_large(chunk(dial, "\ndata: 2\n"), |harness| {
@@ -195,7 +195,7 @@ fn an_event_for_which_there_is_no_room_while_it_is_parsed_is_lost_alone() {
 }
 
 #[test]
-fn what_is_asked_for_while_a_message_is_read_is_not_looked_for_in_it() {
+fn a_request_made_during_parsing_is_not_answered_by_that_message() {
     let (mut harness, dial) = socketio(json!({}));
     let event = format!(r#"42["e",{{"id":7,"a":[{}]}}]"#, values());
     is_small(harness.gives_large(messages(dial, &[&event]), |harness| {
@@ -219,7 +219,7 @@ fn answer(dial: DialId, status: u16, body: String) -> Input {
 }
 
 #[test]
-fn an_answer_to_a_poll_and_large_items_in_it() {
+fn a_large_poll_response_and_its_large_items_are_delivered() {
     let poll = json!({"items": "/items", "cursor": {"item": "/id", "query": "after"}, "interval": 1});
     for (options, messages) in [
         (json!({"poll": poll}), 3),
@@ -253,7 +253,7 @@ fn an_answer_to_a_poll_and_large_items_in_it() {
 }
 
 #[test]
-fn an_answer_to_a_poll_that_is_no_json_or_a_single_message() {
+fn a_large_poll_response_may_be_invalid_json_or_a_single_message() {
     for (options, body, reported_last) in [
         (json!({"poll": {"items": "/items"}}), "x".repeat(SIZE), "state "),
         (json!({}), "é".repeat(SIZE), "message éééééééééééé"),
@@ -275,7 +275,7 @@ fn an_answer_to_a_poll_that_is_no_json_or_a_single_message() {
 }
 
 #[test]
-fn a_refusal_is_reported_by_its_beginning_however_large_its_body_is() {
+fn a_refusal_with_a_large_body_is_reported_by_its_beginning() {
     let page = format!("<html><title>{}", "a ".repeat(SIZE));
     for protocol in ["poll", "sse"] {
         for status in [200, 500] {
@@ -289,7 +289,7 @@ fn a_refusal_is_reported_by_its_beginning_however_large_its_body_is() {
 }
 
 #[test]
-fn a_part_of_a_large_message_for_a_client_that_wants_no_more() {
+fn a_projection_of_a_large_message_is_delivered() {
     let (mut harness, dial) = socketio(json!({"window": {"messages": 0, "bytes": 0}}));
     harness.send(
         PORT,
@@ -315,7 +315,7 @@ fn a_part_of_a_large_message_for_a_client_that_wants_no_more() {
 }
 
 #[test]
-fn a_part_that_is_large_itself_comes_with_the_whole_message() {
+fn a_large_projection_is_delivered_as_the_whole_message() {
     let (mut harness, dial) = socketio(json!({}));
     harness.send(
         PORT,
@@ -333,7 +333,7 @@ fn a_part_that_is_large_itself_comes_with_the_whole_message() {
 }
 
 #[test]
-fn a_large_value_that_conflates_is_not_read_and_replaces_nothing() {
+fn a_large_conflation_key_is_not_read_and_replaces_nothing() {
     let (mut harness, dial) = socketio(json!({"window": {"messages": 0, "bytes": 0}}));
     harness.send(
         PORT,
@@ -351,7 +351,7 @@ fn a_large_value_that_conflates_is_not_read_and_replaces_nothing() {
 }
 
 #[test]
-fn many_terms_that_look_at_one_long_value_do_not_read_it() {
+fn many_terms_on_one_long_value_do_not_parse_it() {
     let lines: Vec<Value> = (0..500)
         .map(|id| json!({"when": {"/0/v": id}, "do": "drop"}))
         .collect();

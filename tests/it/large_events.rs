@@ -89,7 +89,7 @@ fn outcomes(harness: &mut Harness) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_comes_after_a_large_event_waits_and_goes_in_order() {
+fn messages_behind_a_large_event_wait_and_are_sent_in_order() {
     let (mut harness, dial) = open(64 << 20);
     send(&mut harness, "1", json!(["x".repeat(LARGE), {"$base64": "AQID"}]));
     send(&mut harness, "2", json!([2]));
@@ -133,7 +133,7 @@ fn pings_are_answered_while_a_large_event_is_encoded() {
 }
 
 #[test]
-fn a_large_event_that_the_server_does_not_take_fails_alone() {
+fn a_large_event_above_the_server_limit_fails_alone() {
     let (mut harness, dial) = open(LARGE);
     send(&mut harness, "1", json!(["x".repeat(LARGE)]));
     send(&mut harness, "2", json!([2]));
@@ -157,7 +157,7 @@ fn a_large_event_that_the_server_does_not_take_fails_alone() {
 }
 
 #[test]
-fn what_was_not_encoded_when_the_link_is_lost_was_not_sent() {
+fn events_not_encoded_when_the_link_is_lost_are_unsent() {
     let (mut harness, dial) = open(64 << 20);
     send(&mut harness, "1", json!([1]));
     assert_eq!(packet(&mut harness).as_str(), Some(r#"42["e",1]"#));
@@ -190,7 +190,7 @@ fn what_was_not_encoded_when_the_link_is_lost_was_not_sent() {
 }
 
 #[test]
-fn a_large_reply_waits_its_turn_and_is_refused_when_it_is_too_large() {
+fn a_large_reply_is_sent_in_order_and_refused_above_the_limit() {
     let (mut harness, dial) = open(2 * LARGE);
     harness.server_says(dial, &[r#"421["a"]"#, r#"422["b"]"#]);
     let seqs: Vec<u64> = std::iter::from_fn(|| harness.delivered.pop_front())
@@ -220,7 +220,7 @@ fn a_large_reply_waits_its_turn_and_is_refused_when_it_is_too_large() {
 }
 
 #[test]
-fn messages_without_a_name_are_events_however_large() {
+fn messages_without_a_name_are_events_of_any_size() {
     let (mut harness, _) = open(64 << 20);
     for payload in [
         json!({"text": "x".repeat(LARGE)}),
@@ -274,7 +274,7 @@ fn arguments_that_are_arrays_stay_arrays() {
 }
 
 #[test]
-fn what_was_not_encoded_when_the_extension_redials_goes_on_the_next_connection() {
+fn events_not_encoded_at_a_reconnect_are_sent_on_the_next_connection() {
     let (mut harness, _) = open(64 << 20);
     send(&mut harness, "1", json!(["x".repeat(LARGE)]));
     send(&mut harness, "2", json!([2]));
@@ -338,7 +338,7 @@ fn a_large_event_does_not_go_to_a_namespace_that_closed_meanwhile() {
 }
 
 #[test]
-fn an_event_that_cannot_be_encoded_fails_and_the_next_goes() {
+fn an_event_that_cannot_be_encoded_fails_and_the_next_is_sent() {
     let (mut harness, dial) = open(64 << 20);
     send(&mut harness, "1", json!(["x".repeat(LARGE)]));
     send(&mut harness, "2", json!([2]));
@@ -350,7 +350,7 @@ fn an_event_that_cannot_be_encoded_fails_and_the_next_goes() {
 }
 
 #[test]
-fn a_reply_behind_a_large_message_is_checked_at_once() {
+fn a_reply_behind_a_large_message_is_checked_immediately() {
     let (mut harness, _) = open(64 << 20);
     send(&mut harness, "1", json!(["x".repeat(LARGE)]));
     harness.receive_types(PORT);

@@ -82,7 +82,7 @@ const PROTO_USES: &[&str] = &[
 ];
 
 #[test]
-fn modules_name_only_what_their_row_allows() {
+fn modules_import_only_what_their_row_allows() {
     let mut faults = Vec::new();
     for file in sources() {
         let module = &file.path[0];
@@ -110,7 +110,7 @@ fn core_and_wire_depend_on_nothing_with_effects() {
 
 /// What a protocol does and needs is for its module to say: another protocol must touch nothing else in `core`.
 #[test]
-fn only_dialects_know_which_protocols_there_are() {
+fn only_dialects_name_the_protocols() {
     let is_part = |file: &Source| {
         file.path[0] == "core"
             && file.path.get(1).is_none_or(|part| part != "dialect")
@@ -127,7 +127,7 @@ fn only_dialects_know_which_protocols_there_are() {
 }
 
 #[test]
-fn every_file_opens_with_its_duty() {
+fn every_file_opens_with_a_module_comment() {
     let faults: Vec<_> = sources()
         .into_iter()
         .filter(|file| !file.text.starts_with("//!"))
@@ -142,7 +142,7 @@ fn every_file_opens_with_its_duty() {
 
 /// The reader itself is tried on what it must see and on what it must not see.
 #[test]
-fn the_reader_sees_every_way_to_name_a_module() {
+fn the_import_reader_finds_every_form_of_import() {
     for (text, expected) in [
         ("use crate::wire::frame::Frame;", &["wire"][..]),
         ("use crate::{wire::{code, part}, clock as c};", &["wire", "clock"]),

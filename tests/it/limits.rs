@@ -55,7 +55,7 @@ fn say(stream: TcpStream, sent: Vec<Message>) {
 }
 
 #[test]
-fn a_broker_without_memory_for_large_messages_loses_them_and_nothing_else() {
+fn a_broker_without_memory_for_large_messages_loses_only_them() {
     const LARGE: usize = 48 << 20;
     let scratch = Scratch::new();
     let mut other = HostProcess::of(&scratch, OTHER_ORIGIN);
@@ -221,7 +221,7 @@ fn write_journals(folder: &std::path::Path, count: usize) {
 }
 
 #[test]
-fn a_start_with_more_journals_than_descriptors_takes_every_session_back() {
+fn a_start_with_more_journals_than_descriptors_restores_every_session() {
     let count = std::env::var("JOURNALS")
         .ok()
         .and_then(|count| count.parse().ok())

@@ -48,7 +48,7 @@ fn an_open_without_url_and_options_attaches_and_changes_nothing() {
 }
 
 #[test]
-fn nothing_to_attach_to_is_no_session() {
+fn attaching_to_a_missing_session_is_an_error() {
     let mut harness = Harness::with_client();
     harness.send(
         PORT,
@@ -62,7 +62,7 @@ fn nothing_to_attach_to_is_no_session() {
 }
 
 #[test]
-fn a_new_session_says_what_it_is_about_to_be() {
+fn a_new_session_reports_its_initial_state() {
     let open = |harness: &mut Harness, url: &str, options: Value| {
         harness.send(
             PORT,
@@ -106,7 +106,7 @@ fn refuses(harness: &mut Harness, dial: DialId) {
 }
 
 #[test]
-fn reconnect_asks_the_provider_instead_of_bringing_what_was_refused() {
+fn reconnect_requests_new_credentials_after_a_refusal() {
     let mut harness = Harness::with_client();
     harness.send(
         PORT,
@@ -149,7 +149,7 @@ fn reconnect_asks_the_provider_instead_of_bringing_what_was_refused() {
 }
 
 #[test]
-fn a_client_that_acknowledges_steadily_and_too_slowly_is_stalled() {
+fn a_client_that_acknowledges_too_slowly_is_stalled() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({"window": {"messages": 100, "bytes": 1_000_000}}));
     let mut seq = 1;
@@ -209,7 +209,7 @@ fn a_client_that_keeps_up_or_has_paused_is_not_stalled() {
 }
 
 #[test]
-fn a_plain_text_beat_is_answered_by_a_rule_on_text() {
+fn a_text_heartbeat_is_answered_by_a_text_rule() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({"heartbeat": {
         "interval": 1000, "timeout": 500, "message": {"text": "ping"}, "expect": {"text": "pong"},
@@ -241,7 +241,7 @@ fn a_plain_text_beat_is_answered_by_a_rule_on_text() {
 }
 
 #[test]
-fn null_is_a_payload_like_any_other() {
+fn null_is_a_valid_payload() {
     let mut harness = Harness::with_client();
     harness.opens(json!({"greeting": [{"json": null}]}));
     assert_eq!(harness.transmits(), "null");

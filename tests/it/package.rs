@@ -46,7 +46,7 @@ fn every_script_can_be_parsed() {
 
 /// There is no PowerShell here: `scripts/check` installs a parser of its grammar.
 #[test]
-fn the_installer_of_windows_can_be_parsed() {
+fn the_windows_installer_script_can_be_parsed() {
     let python = Path::new(env!("CARGO_TARGET_TMPDIR")).join("powershell-venv/bin/python");
     if !python.exists() {
         crate::skip::skip("the parser of PowerShell is not installed");
@@ -72,7 +72,7 @@ fn the_installer_of_windows_can_be_parsed() {
 
 /// What cannot be run here must at least agree with the program.
 #[test]
-fn the_other_systems_installers_ask_for_what_the_program_takes() {
+fn the_installers_of_other_systems_use_existing_options() {
     let windows = fs::read_to_string(source("installer/package/windows/longwire.wxs")).unwrap();
     let formula = fs::read_to_string(source("installer/package/homebrew/longwire.rb")).unwrap();
     let powershell = fs::read_to_string(source("installer/package/install.ps1")).unwrap();
@@ -111,7 +111,7 @@ fn the_other_systems_installers_ask_for_what_the_program_takes() {
 }
 
 #[test]
-fn packages_hold_what_they_should_and_register_nothing_unasked() {
+fn packages_contain_the_expected_files_and_register_nothing_by_themselves() {
     for tool in ["dpkg-deb", "rpmbuild", "cargo"] {
         if Command::new(tool).arg("--version").output().is_err() {
             crate::skip::skip(&format!("{tool} cannot be run"));

@@ -89,7 +89,7 @@ proptest! {
 
     /// Whatever comes is read, or refused with a code of the protocol's own group and a sentence.
     #[test]
-    fn a_bent_frame_is_read_or_refused(seed in prop::sample::select(seeds()), bends in bends()) {
+    fn a_mutated_frame_is_parsed_or_refused(seed in prop::sample::select(seeds()), bends in bends()) {
         let bytes = bent(&seed, bends);
         match ClientFrame::parse(&bytes) {
             Ok(_) => {
@@ -120,7 +120,7 @@ proptest! {
 
     /// Frames come out whole and in order, wherever the pipe splits them.
     #[test]
-    fn frames_survive_any_splitting(
+    fn frames_are_reassembled_from_any_chunks(
         texts in prop::collection::vec(prop::sample::select(seeds()), 0..12),
         cuts in prop::collection::vec(1..200usize, 1..40),
     ) {
@@ -141,7 +141,7 @@ proptest! {
 
     /// Any bytes on the pipe: no panic, nothing above the limit, and what is too large is skipped, not kept.
     #[test]
-    fn any_bytes_on_the_pipe(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+    fn any_bytes_on_the_pipe_are_framed_or_skipped(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
         let mut frames = Frames::new(TO_BROWSER);
         frames.push(&bytes);
         while let Some(taken) = frames.take() {

@@ -99,7 +99,7 @@ fn find<'a>(frames: &'a [Value], kind: &str) -> &'a Value {
 }
 
 #[test]
-fn numbers_are_not_given_again_although_their_records_are_finished_and_gone() {
+fn sequence_numbers_are_not_reused_after_their_records_were_removed() {
     let mut before = Before::opened();
     before.link(LinkEvent::Messages(vec![Incoming::TooLarge { bytes: None }; 3]));
     let last = before.harness.delivered.back().unwrap().1["seq"]
@@ -142,7 +142,7 @@ fn an_unreported_loss_is_reported_by_the_next_broker() {
 }
 
 #[test]
-fn after_a_power_cut_what_may_have_gone_out_is_unknown_and_not_sent_again() {
+fn after_a_power_failure_possibly_sent_messages_are_unknown_and_not_resent() {
     let mut before = Before::opened();
     before.send(json!({"type":"send","session":"s","id":"a","text":"pay"}));
     // The intent to write it had not reached the disk.
@@ -213,7 +213,7 @@ fn a_journal_does_not_grow_with_what_the_log_has_dropped() {
 }
 
 #[test]
-fn losses_that_come_together_are_one_record_of_the_journal() {
+fn consecutive_losses_are_one_journal_record() {
     let mut before =
         Before::with(json!({"durability": "disk", "queue": {"messages": 1, "overflow": "drop-newest"}}));
     before.harness.give(Input::PortClosed(PORT));
@@ -255,7 +255,7 @@ fn a_volatile_message_is_dropped_by_the_next_broker() {
 }
 
 #[test]
-fn a_client_that_was_forgotten_does_not_resume_exactly() {
+fn a_forgotten_client_does_not_resume_exactly() {
     let mut before = Before::opened();
     before.link(LinkEvent::Messages(vec![
         Incoming::Message(Payload::text("x"));
@@ -276,7 +276,7 @@ fn a_client_that_was_forgotten_does_not_resume_exactly() {
 }
 
 #[test]
-fn what_waits_for_a_link_grows_old_while_there_is_no_broker() {
+fn waiting_messages_expire_while_no_broker_runs() {
     let mut before = Before::opened();
     before.link(LinkEvent::Ended(longwire::core::io::LinkEnd::default()));
     before.send(json!({"type":"send","session":"s","id":"stale","text":"x","ttl":2000}));
@@ -299,7 +299,7 @@ fn what_waits_for_a_link_grows_old_while_there_is_no_broker() {
 }
 
 #[test]
-fn credentials_lead_nowhere_before_the_next_broker_knows_the_address() {
+fn credentials_cause_no_dial_before_a_restored_session_has_a_url() {
     let before = Before::opened();
     let mut harness = Harness::on("machine", 2);
     harness
@@ -325,7 +325,7 @@ fn credentials_lead_nowhere_before_the_next_broker_knows_the_address() {
 }
 
 #[test]
-fn a_clean_end_is_used_up_before_anything_else_happens() {
+fn a_clean_end_mark_is_removed_before_any_other_write() {
     let mut before = Before::opened();
     before.harness.give(Input::Leave { reason: "stop" });
     before.listen();

@@ -112,7 +112,7 @@ fn without_apt_the_packages_of_fedora_and_arch_are_named() {
 }
 
 #[test]
-fn no_install_names_what_is_missing_and_installs_nothing() {
+fn no_install_lists_missing_packages_and_installs_nothing() {
     let machine = Machine::with(&["apt-get", "sudo", "npm", "python3", "node", "cargo"]);
     let folder = machine.folder.path().display().to_string();
     for (helper, missing) in [
@@ -142,7 +142,7 @@ fn no_install_names_what_is_missing_and_installs_nothing() {
 }
 
 #[test]
-fn skipped_tests_are_named_and_fail_where_ci_is_set() {
+fn skipped_tests_are_listed_and_fail_if_ci_is_set() {
     let machine = Machine::with(&[]);
     let lines = "section 'some tests' echo '﹣ one of Node (0.1ms) # no Firefox'; skip 'a part' 'no network'; summary";
     let run = |variables: &[(&str, &str)]| {

@@ -143,7 +143,7 @@ fn an_older_program_never_replaces_a_newer_broker() {
 }
 
 #[test]
-fn twenty_newer_hosts_at_once_are_one_replacement() {
+fn twenty_concurrent_newer_hosts_cause_one_replacement() {
     let scratch = Scratch::new();
     let mut old: Vec<_> = (0..5).map(|_| host(&scratch, OLDER)).collect();
     for host in &mut old {
@@ -165,7 +165,7 @@ fn twenty_newer_hosts_at_once_are_one_replacement() {
 }
 
 #[test]
-fn installing_a_newer_program_replaces_the_broker_that_runs() {
+fn installing_a_newer_program_replaces_the_running_broker() {
     let scratch = Scratch::new();
     let mut old = host(&scratch, OLDER);
     old.hello();

@@ -11,10 +11,10 @@ use super::{Machine, on_windows};
 /// Most silent connections of one process that the broker keeps.
 const EXPECTED_KEPT: u32 = 16;
 
-/// As `hostile::a_process_that_connects_without_end_keeps_nobody_out`: the broker must know which process it is.
+/// As `hostile::a_process_that_connects_repeatedly_does_not_block_others`: the broker must know which process it is.
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn a_process_that_connects_without_end_keeps_nobody_out() {
+fn a_process_that_connects_repeatedly_does_not_block_others() {
     let machine = Machine::new();
     let mut witness = machine.host();
     witness.hello();
