@@ -90,7 +90,7 @@ async fn differential(server: &Server, expected: Option<&str>) {
 }
 
 #[tokio::test]
-async fn ws_in_every_mode() {
+async fn ws_compresses_in_every_mode() {
     for (mode, expected) in MODES {
         let Some(server) = Server::ws(&format!(r#"{{"deflate":{mode}}}"#)).await else {
             return;
@@ -100,7 +100,7 @@ async fn ws_in_every_mode() {
 }
 
 #[tokio::test]
-async fn websockets_with_its_own_choice() {
+async fn websockets_compresses_with_its_own_parameters() {
     let Some(server) = Server::websockets(true).await else {
         return;
     };
@@ -118,7 +118,7 @@ async fn without_the_offer_nothing_is_compressed() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_compress_is_no_fault() {
+async fn a_server_without_compression_is_accepted() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
@@ -128,7 +128,7 @@ async fn a_server_that_does_not_compress_is_no_fault() {
 }
 
 #[tokio::test]
-async fn a_small_message_that_grows_above_the_limit_is_skipped_and_the_link_stays() {
+async fn a_message_inflating_above_the_limit_is_skipped_and_the_link_stays_open() {
     let Some(server) = Server::ws(r#"{"deflate":{"threshold":0}}"#).await else {
         return;
     };
@@ -156,7 +156,7 @@ async fn saying(frames: Vec<u8>) -> Line {
 }
 
 #[tokio::test]
-async fn compressed_rubbish_ends_the_link_and_nothing_else() {
+async fn invalid_compressed_data_ends_only_the_link() {
     for rubbish in [
         frame(0xc2, [0x03, 0x80]),
         frame(0xc2, [0xff; 20]),
@@ -180,7 +180,7 @@ async fn compressed_rubbish_ends_the_link_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn agreements_that_make_no_sense_fail_the_handshake() {
+async fn invalid_compression_parameters_fail_the_handshake() {
     for answer in [
         "permessage-deflate; server_max_window_bits=7",
         "permessage-deflate; unheard_of",

@@ -39,7 +39,7 @@ fn asking() -> (Harness, Value) {
 }
 
 #[test]
-fn nothing_is_dialled_before_somebody_answers() {
+fn nothing_is_dialled_before_credentials_arrive() {
     let (mut harness, asked) = asking();
     harness.pass(HOUR);
     harness.give(Input::Resumed);
@@ -49,7 +49,7 @@ fn nothing_is_dialled_before_somebody_answers() {
 }
 
 #[test]
-fn an_answer_to_an_old_question_is_refused() {
+fn credentials_for_an_earlier_request_are_refused() {
     let (mut harness, asked) = asking();
     authorize(&mut harness, &asked, "t1");
     let (dial, _) = harness.dial();
@@ -64,7 +64,7 @@ fn an_answer_to_an_old_question_is_refused() {
 }
 
 #[test]
-fn a_refusal_asks_once_and_two_of_fresh_credentials_are_enough() {
+fn a_refusal_requests_credentials_once_and_two_refusals_of_fresh_ones_are_final() {
     let (mut harness, mut asked) = asking();
     for attempt in 1..=2 {
         authorize(&mut harness, &asked, &format!("t{attempt}"));
@@ -105,7 +105,7 @@ fn a_refusal_asks_once_and_two_of_fresh_credentials_are_enough() {
 }
 
 #[test]
-fn credentials_that_were_good_once_expire_and_are_refreshed() {
+fn expired_credentials_are_refreshed() {
     let (mut harness, asked) = asking();
     authorize(&mut harness, &asked, "t1");
     let (mut live, _) = harness.dial();
@@ -125,7 +125,7 @@ fn credentials_that_were_good_once_expire_and_are_refreshed() {
 }
 
 #[test]
-fn a_server_that_opens_and_then_refuses_is_given_up_like_any_other() {
+fn a_server_that_refuses_after_opening_is_given_up_as_well() {
     let (mut harness, asked) = asking();
     authorize(&mut harness, &asked, "t1");
     let (dial, _) = harness.dial();
@@ -142,7 +142,7 @@ fn a_server_that_opens_and_then_refuses_is_given_up_like_any_other() {
 }
 
 #[test]
-fn credentials_are_not_taken_to_another_server() {
+fn credentials_are_not_sent_to_another_server() {
     let (mut harness, asked) = asking();
     authorize(&mut harness, &asked, "t1");
     let (dial, _) = harness.dial();
@@ -161,7 +161,7 @@ fn credentials_are_not_taken_to_another_server() {
 }
 
 #[test]
-fn credentials_given_ahead_of_time_dial_anew_at_once() {
+fn unsolicited_credentials_redial_immediately() {
     let (mut harness, asked) = asking();
     authorize(&mut harness, &asked, "t1");
     let (dial, _) = harness.dial();
@@ -183,7 +183,7 @@ fn credentials_given_ahead_of_time_dial_anew_at_once() {
 }
 
 #[test]
-fn an_extension_without_credentials_says_so_and_nothing_is_dialled() {
+fn a_failed_provider_is_reported_and_nothing_is_dialled() {
     let (mut harness, asked) = asking();
     harness
         .send(json!({"type": "authorize", "session": "s", "nonce": asked["nonce"], "failed": "signed out"}));
@@ -205,7 +205,7 @@ fn without_a_provider_a_refusal_is_final() {
 }
 
 #[test]
-fn a_url_with_a_fresh_token_takes_the_place_of_the_first_but_leads_to_the_same_host() {
+fn a_url_with_a_fresh_token_replaces_the_first_only_for_the_same_host() {
     let (mut harness, asked) = asking();
     harness
         .send(json!({"type": "authorize", "id": "b", "session": "s", "url": "wss://two.example/?token=1"}));

@@ -43,7 +43,7 @@ fn only_what_the_settings_allow_is_dialled() {
 }
 
 #[test]
-fn an_extension_that_is_switched_off_gets_no_further_than_hello() {
+fn a_disabled_extension_is_refused_at_hello() {
     let mut harness = Harness::new(1);
     let mut rules = Rules::default();
     let off = ExtensionRule {
@@ -59,7 +59,7 @@ fn an_extension_that_is_switched_off_gets_no_further_than_hello() {
 }
 
 #[test]
-fn new_rules_end_a_link_but_not_its_session() {
+fn new_rules_close_a_link_but_not_its_session() {
     let mut harness = Harness::new(1);
     harness.opens("s", "wss://good.example/", json!({}));
     let (dial, _) = harness.dial();
@@ -76,7 +76,7 @@ fn new_rules_end_a_link_but_not_its_session() {
 }
 
 #[test]
-fn rules_that_do_not_touch_a_session_leave_it_alone() {
+fn rules_that_do_not_concern_a_session_do_not_affect_it() {
     let mut harness = Harness::new(1);
     harness.opens("s", "wss://good.example/", json!({}));
     let (dial, _) = harness.dial();
@@ -88,7 +88,7 @@ fn rules_that_do_not_touch_a_session_leave_it_alone() {
 }
 
 #[test]
-fn credentials_cannot_lead_around_the_rules() {
+fn credentials_cannot_bypass_the_rules() {
     let mut harness = Harness::new(1);
     harness.rules(only("wss://good.example/feed/*"));
     harness.opens("s", "wss://good.example/feed/1", json!({"auth": "provider"}));
@@ -107,7 +107,7 @@ fn credentials_cannot_lead_around_the_rules() {
 }
 
 #[test]
-fn what_all_sessions_of_an_extension_hold_is_bounded() {
+fn the_memory_of_all_sessions_of_an_extension_is_bounded() {
     let mut harness = Harness::new(1);
     harness.rules(rules(|rule| rule.bytes = 1 << 20));
     let large = "x".repeat(600_000);
@@ -127,7 +127,7 @@ fn what_all_sessions_of_an_extension_hold_is_bounded() {
 }
 
 #[test]
-fn whatever_an_extension_has_kept_counts_for_its_budget() {
+fn all_stored_data_counts_towards_the_budget() {
     let mut harness = Harness::new(1);
     harness.rules(rules(|rule| rule.bytes = 1 << 20));
     harness.opens("s", "wss://s.example/", json!({}));
@@ -171,7 +171,7 @@ fn whatever_an_extension_has_kept_counts_for_its_budget() {
 }
 
 #[test]
-fn sessions_and_profiles_are_counted() {
+fn sessions_and_profiles_are_limited() {
     let mut harness = Harness::new(1);
     harness.rules(rules(|rule| (rule.profiles, rule.sessions) = (2, 1)));
     for (profile, fits) in [("a", true), ("b", true), ("c", false)] {
@@ -186,7 +186,7 @@ fn sessions_and_profiles_are_counted() {
 }
 
 #[test]
-fn one_handshake_at_a_time_for_a_host() {
+fn each_host_has_one_handshake_at_a_time() {
     let mut harness = Harness::new(1);
     for session in ["a", "b", "c"] {
         harness.opens(session, "wss://one.example/", json!({}));
@@ -207,7 +207,7 @@ fn one_handshake_at_a_time_for_a_host() {
 }
 
 #[test]
-fn nobody_waits_for_a_long_poll() {
+fn a_long_poll_does_not_block_other_dials() {
     let mut harness = Harness::new(1);
     for session in ["a", "b"] {
         let options = json!({"protocol": "poll", "poll": {"long": true}});
@@ -217,7 +217,7 @@ fn nobody_waits_for_a_long_poll() {
 }
 
 #[test]
-fn a_session_that_is_closed_gives_its_turn_to_the_next() {
+fn a_closed_session_frees_its_dial_slot() {
     let mut harness = Harness::new(1);
     for session in ["a", "b", "c"] {
         harness.opens(session, "wss://one.example/", json!({}));
@@ -230,7 +230,7 @@ fn a_session_that_is_closed_gives_its_turn_to_the_next() {
 }
 
 #[test]
-fn this_machine_is_dialled_without_turns() {
+fn loopback_is_dialled_without_a_dial_slot() {
     let mut harness = Harness::new(1);
     for n in 0..100 {
         harness.opens(&format!("s{n}"), "ws://127.0.0.1:9/", json!({}));
@@ -239,7 +239,7 @@ fn this_machine_is_dialled_without_turns() {
 }
 
 #[test]
-fn a_broker_redials_four_times_a_second_at_most() {
+fn a_broker_redials_at_most_four_times_a_second() {
     let mut harness = Harness::new(1);
     for n in 0..40 {
         harness.opens(
@@ -295,7 +295,7 @@ fn waits(end: &LinkEnd) -> (u64, u64) {
 }
 
 #[test]
-fn a_server_that_sends_everybody_away_gets_them_back_spread_out() {
+fn reconnects_after_a_server_closes_all_clients_are_spread_out() {
     let (_, most) = waits(&closed(1006));
     assert!(most <= 500, "{most}");
     for code in [1001, 1012, 1013] {
@@ -317,7 +317,7 @@ fn a_server_that_sends_everybody_away_gets_them_back_spread_out() {
 }
 
 #[test]
-fn waking_up_or_another_network_ends_the_wait() {
+fn resume_or_a_network_change_ends_the_wait() {
     let mut harness = Harness::new(1);
     harness.opens("s", "wss://one.example/", json!({}));
     let (dial, _) = harness.dial();
@@ -333,7 +333,7 @@ fn waking_up_or_another_network_ends_the_wait() {
 }
 
 #[test]
-fn an_address_that_is_never_dialled_is_not_tried_again() {
+fn a_denied_address_is_not_retried() {
     let mut harness = Harness::new(1);
     harness.opens("s", "wss://one.example/", json!({}));
     let (dial, _) = harness.dial();
@@ -346,7 +346,7 @@ fn an_address_that_is_never_dialled_is_not_tried_again() {
 }
 
 #[test]
-fn a_link_that_was_stable_begins_with_the_first_delay_again() {
+fn a_stable_link_resets_the_backoff() {
     let mut harness = Harness::new(3);
     harness.opens(
         "s",

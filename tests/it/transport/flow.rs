@@ -53,7 +53,7 @@ async fn a_ping_proves_what_was_transmitted_before_it() {
 }
 
 #[tokio::test]
-async fn pings_are_answered_and_are_a_sign_of_life() {
+async fn pings_are_answered_and_count_as_activity() {
     let (port, server) = upgraded(|mut peer| async move {
         peer.say(frame(0x89, "are you there?")).await;
         peer.frame().await
@@ -85,7 +85,7 @@ async fn every_ping_of_a_burst_is_answered_in_order() {
 }
 
 #[tokio::test]
-async fn a_part_of_a_message_is_a_sign_of_life() {
+async fn part_of_a_message_counts_as_activity() {
     let (go, wait) = oneshot::channel::<()>();
     let (port, _server) = upgraded(|mut peer| async move {
         let whole = frame(0x82, vec![1; 100_000]);
@@ -141,7 +141,7 @@ async fn a_paused_link_answers_pings_and_writes_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_paused_link_stops_reading_in_the_end() {
+async fn a_paused_link_eventually_stops_reading() {
     let (port, server) = upgraded(|mut peer| async move {
         let whole = frame(0x82, vec![1; 60_000]);
         let mut sent = 0;
@@ -166,7 +166,7 @@ async fn a_paused_link_stops_reading_in_the_end() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_read_is_still_heard() {
+async fn messages_of_a_server_that_does_not_read_are_received() {
     let (got, wait) = oneshot::channel::<()>();
     let (port, server) = upgraded(|mut peer| async move {
         for n in 0..100 {
@@ -197,7 +197,7 @@ async fn a_server_that_does_not_read_is_still_heard() {
 }
 
 #[tokio::test]
-async fn when_nobody_takes_the_events_the_link_still_writes_and_loses_nothing() {
+async fn a_link_whose_events_are_not_read_still_writes_and_loses_nothing() {
     const COUNT: usize = 50_000;
     let (port, server) = upgraded(|mut peer| async move {
         let (mut reading, mut writing) = peer.stream.split();
@@ -232,7 +232,7 @@ async fn when_nobody_takes_the_events_the_link_still_writes_and_loses_nothing() 
 }
 
 #[tokio::test]
-async fn many_messages_come_in_few_events() {
+async fn many_messages_arrive_in_few_events() {
     let (port, _server) = upgraded(|mut peer| async move {
         let all: Vec<u8> = (0..1000).flat_map(|n| frame(0x81, n.to_string())).collect();
         peer.say(all).await;
@@ -253,7 +253,7 @@ async fn many_messages_come_in_few_events() {
 }
 
 #[tokio::test]
-async fn hanging_up_writes_what_was_transmitted_then_closes_and_is_silent() {
+async fn closing_writes_transmitted_messages_then_closes_without_events() {
     let (port, server) = upgraded(|mut peer| async move {
         let mut frames = Vec::new();
         while let Some(frame) = peer.frame().await {
@@ -286,7 +286,7 @@ async fn hanging_up_writes_what_was_transmitted_then_closes_and_is_silent() {
 }
 
 #[tokio::test]
-async fn a_server_that_ignores_the_close_frame_is_left_all_the_same() {
+async fn a_server_that_ignores_the_close_frame_is_disconnected() {
     let (port, server) = upgraded(|mut peer| async move {
         peer.until_end().await;
     })
@@ -301,7 +301,7 @@ async fn a_server_that_ignores_the_close_frame_is_left_all_the_same() {
 }
 
 #[tokio::test]
-async fn after_a_reset_taken_lies_between_what_was_written_and_what_was_given() {
+async fn after_a_reset_taken_is_between_written_and_transmitted() {
     let (go, wait) = oneshot::channel::<()>();
     let (port, _) = upgraded(|peer| async move {
         wait.await.unwrap();
@@ -330,7 +330,7 @@ async fn after_a_reset_taken_lies_between_what_was_written_and_what_was_given() 
 }
 
 #[tokio::test]
-async fn one_fast_server_does_not_fill_the_queue_of_all() {
+async fn one_fast_server_does_not_fill_the_shared_queue() {
     const SENT: usize = 20_000;
     const ON_THE_WAY: usize = 2048;
     let (port, _server) = upgraded(|mut peer| async move {

@@ -37,7 +37,7 @@ exec sleep 600
 "#;
 
 #[test]
-fn a_dead_family_costs_a_moment_and_no_dial() {
+fn an_unreachable_address_family_delays_but_does_not_fail_a_dial() {
     let scratch = Scratch::short();
     fs::write(scratch.folder().join("hosts"), HOSTS).unwrap();
     let Some(net) = Namespace::new("-rnm", SET_UP, scratch.folder()) else {

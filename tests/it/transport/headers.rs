@@ -26,7 +26,7 @@ fn assert_has(head: &str, lines: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_handshake_is_written_as_rfc_6455_writes_it() {
+async fn handshake_header_names_are_spelled_as_in_rfc_6455() {
     let (port, peer) = scripted(|mut peer: Peer| async move { peer.accept("").await }).await;
     let mut target = with_headers(target(format!("ws://127.0.0.1:{port}/")));
     target.subprotocols = vec!["v1".to_owned()];
@@ -51,7 +51,7 @@ async fn a_handshake_is_written_as_rfc_6455_writes_it() {
 }
 
 #[tokio::test]
-async fn questions_posts_and_the_second_on_a_connection_are_spelled_alike() {
+async fn header_names_are_spelled_alike_in_every_request_of_a_connection() {
     let (port, peer) = scripted(|mut peer: Peer| async move {
         let mut heads = Vec::new();
         for _ in 0..2 {
@@ -86,7 +86,7 @@ async fn questions_posts_and_the_second_on_a_connection_are_spelled_alike() {
 }
 
 #[tokio::test]
-async fn engine_io_says_who_asks() {
+async fn engine_io_requests_use_the_configured_user_agent() {
     let (port, peer) = scripted(|mut peer: Peer| async move { peer.head().await }).await;
     let mut target = with_headers(target(format!("http://127.0.0.1:{port}/")));
     target
@@ -103,7 +103,7 @@ async fn engine_io_says_who_asks() {
 }
 
 #[tokio::test]
-async fn a_proxy_learns_who_asks_and_nothing_else() {
+async fn a_proxy_receives_the_user_agent_only() {
     let (listener, port) = listen().await;
     let mut target = with_headers(target("ws://server.invalid/"));
     target.proxy = ProxyChoice::Url(format!("http://127.0.0.1:{port}"));

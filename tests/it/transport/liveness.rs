@@ -42,7 +42,7 @@ fn messages(harness: &mut Harness) -> Vec<Value> {
 }
 
 #[test]
-fn a_half_open_link_is_found_within_interval_and_timeout() {
+fn a_half_open_link_is_detected_within_interval_and_timeout() {
     let (mut harness, dial) = open(json!({"heartbeat": {"interval": 5000, "timeout": 2000}}));
     harness.link(dial, LinkEvent::Alive);
     harness.pass(5 * SECOND);
@@ -55,7 +55,7 @@ fn a_half_open_link_is_found_within_interval_and_timeout() {
 }
 
 #[test]
-fn a_machine_that_slept_asks_at_once_and_waits_three_seconds() {
+fn after_sleep_a_link_is_pinged_immediately_with_a_timeout_of_three_seconds() {
     let (mut harness, dial) = open(json!({}));
     harness.give(Input::Resumed);
     let Some(Output::Ping(to, token)) = harness.asked.pop_front() else {
@@ -72,7 +72,7 @@ fn a_machine_that_slept_asks_at_once_and_waits_three_seconds() {
 }
 
 #[test]
-fn a_beat_of_the_applications_own_wants_its_own_answer() {
+fn an_application_heartbeat_needs_its_expected_answer() {
     let beat = json!({"interval": 5000, "timeout": 2000, "message": {"json": {"op": "ping"}}, "expect": {"/op": "pong"}});
     let (mut harness, dial) = open(json!({"heartbeat": beat}));
     send(&mut harness, dial, json!({"op": "pong"}));
@@ -99,7 +99,7 @@ fn a_beat_of_the_applications_own_wants_its_own_answer() {
 }
 
 #[test]
-fn a_servers_own_beats_are_answered_and_kept_from_the_extension() {
+fn server_heartbeats_are_answered_and_not_delivered() {
     for (preset, ping, pong) in [
         ("centrifugo", json!({}), json!({})),
         (
@@ -128,7 +128,7 @@ fn a_servers_own_beats_are_answered_and_kept_from_the_extension() {
 }
 
 #[test]
-fn a_server_that_asks_without_reading_does_not_fill_the_link() {
+fn heartbeat_answers_to_a_server_that_does_not_read_are_bounded() {
     let (mut harness, dial) = open(json!({"preset": "centrifugo"}));
     for _ in 0..2000 {
         send(&mut harness, dial, json!({}));
@@ -137,7 +137,7 @@ fn a_server_that_asks_without_reading_does_not_fill_the_link() {
 }
 
 #[test]
-fn servers_that_want_to_hear_us_hear_us_however_much_they_say() {
+fn presets_that_require_client_heartbeats_send_them_despite_traffic() {
     for (preset, interval, beat) in [
         (
             "phoenix",
@@ -182,7 +182,7 @@ fn answer(preset: &str, beat: &str) -> Option<Value> {
 }
 
 #[test]
-fn no_preset_loses_an_idle_link_or_leaves_it_as_long_as_proxies_cut_it() {
+fn every_preset_keeps_an_idle_link_open_through_proxy_timeouts() {
     // SignalR answers no heartbeat: it sends its own once 15 s have passed, and looks once a second.
     let own = Incoming::Message(Payload::text("{\"type\":6}\u{1e}"));
     let step = Duration::from_millis(250);
@@ -231,7 +231,7 @@ fn a_preset_waits_until_the_server_is_ready() {
 }
 
 #[test]
-fn close_codes_of_presets_and_sessions_decide_what_follows() {
+fn close_codes_of_presets_and_sessions_determine_the_next_state() {
     for (options, code, state) in [
         (json!({}), 4010, "waiting"),
         (json!({"preset": "discord"}), 4010, "failed"),

@@ -84,7 +84,7 @@ fn is_state(frame: &Value, state: &str) -> bool {
 }
 
 #[test]
-fn another_network_ends_the_wait() {
+fn a_network_change_ends_the_wait() {
     let scratch = Scratch::short();
     let Some(net) = Net::new(scratch.folder()) else {
         skip("this machine allows no network namespaces");
@@ -110,7 +110,7 @@ fn another_network_ends_the_wait() {
 }
 
 #[test]
-fn a_server_whose_words_are_swallowed_on_the_way() {
+fn a_link_whose_packets_are_dropped_is_detected() {
     let scratch = Scratch::short();
     let Some(net) = Net::new(scratch.folder()) else {
         skip("this machine allows no network namespaces");

@@ -238,7 +238,7 @@ fn row(name: &str, lasts: Duration, if_lost: &str, fault: impl FnOnce(&Relay, &S
 }
 
 #[test]
-fn a_server_that_restarts_in_order() {
+fn a_server_that_restarts_gracefully() {
     row(
         "the server closes everybody with 1012",
         Duration::ZERO,

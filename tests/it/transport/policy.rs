@@ -53,7 +53,7 @@ async fn no_connection(listener: TcpListener, port: u16) {
 }
 
 #[tokio::test]
-async fn a_url_or_header_that_is_not_allowed_connects_to_nobody() {
+async fn a_forbidden_url_or_header_opens_no_connection() {
     let (listener, port) = listen().await;
     let rule = || allowing(&["ws://loopback/feed/*"]);
     let path = of_an_extension(&format!("ws://127.0.0.1:{port}/admin"));
@@ -81,7 +81,7 @@ async fn a_url_or_header_that_is_not_allowed_connects_to_nobody() {
 }
 
 #[tokio::test]
-async fn a_question_over_http_is_judged_by_itself() {
+async fn each_http_request_is_checked_by_itself() {
     let (listener, port) = listen().await;
     let base = format!("ws://127.0.0.1:{port}");
     for (path, header, expected) in [
@@ -107,7 +107,7 @@ async fn a_question_over_http_is_judged_by_itself() {
 }
 
 #[tokio::test]
-async fn a_proxy_of_an_extensions_own_is_checked_before_it_receives_anything() {
+async fn an_extensions_own_proxy_is_checked_before_it_receives_anything() {
     let (listener, port) = listen().await;
     for (rule, expected) in [
         (allowing(&["wss://only.example"]), Code::UrlDenied),

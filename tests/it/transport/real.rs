@@ -118,7 +118,7 @@ async fn ws_receives_our_headers_and_chooses_a_subprotocol() {
 }
 
 #[tokio::test]
-async fn ws_refuses_closes_and_breaks_off() {
+async fn ws_refuses_closes_and_terminates_links() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
@@ -141,7 +141,7 @@ async fn ws_refuses_closes_and_breaks_off() {
 }
 
 #[tokio::test]
-async fn ws_receives_our_last_messages_and_our_close_code() {
+async fn ws_receives_the_last_messages_and_the_close_code() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };

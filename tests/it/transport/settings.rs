@@ -73,7 +73,7 @@ fn the_sample_is_a_settings_file_and_changes_nothing() {
 }
 
 #[test]
-fn what_cannot_be_used_is_reported_with_its_place_and_no_broker_runs_by_it() {
+fn invalid_settings_are_reported_with_their_position_and_no_broker_uses_them() {
     let scratch = Scratch::new();
     write(&scratch, "[default]\nallow = [\"*.example.com\"]\n\n[brokr]\n");
     let (code, out, err) = longwire(&scratch, &["config"]);
@@ -97,7 +97,7 @@ fn what_cannot_be_used_is_reported_with_its_place_and_no_broker_runs_by_it() {
 }
 
 #[test]
-fn settings_are_read_again_under_open_sessions() {
+fn settings_are_reloaded_with_open_sessions() {
     let scratch = Scratch::new();
     let server = Echo::start();
     let mut host = HostProcess::chromium(&scratch);
@@ -169,7 +169,7 @@ fn a_certificate_that_is_not_checked_is_shown_in_status() {
 }
 
 #[test]
-fn a_settings_file_that_somebody_else_may_have_written_is_refused() {
+fn a_settings_file_writable_by_others_is_refused() {
     let scratch = Scratch::new();
     let file = scratch.settings("[default]\nsessions = 3\n");
     for mode in [0o666, 0o620] {
@@ -210,7 +210,7 @@ fn a_settings_file_that_somebody_else_may_have_written_is_refused() {
 }
 
 #[test]
-fn what_the_administrator_sets_users_cannot_overrule() {
+fn users_cannot_override_administrator_settings() {
     let named = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     let scratch = administered(&format!(
         "[broker]\nidle-minutes = 7\n[proxy]\nurl = \"none\"\n[default]\nsessions = 1\nprofiles = 5\n\
@@ -264,7 +264,7 @@ fn what_the_administrator_sets_users_cannot_overrule() {
 }
 
 #[test]
-fn no_broker_runs_without_what_its_administrator_wants() {
+fn no_broker_runs_with_invalid_administrator_settings() {
     let scratch = administered("[default]\nallow = [\"*.example.com\"]\n");
     scratch.settings("[default]\nsessions = many\n");
     for command in [["config"], ["broker"]] {

@@ -81,7 +81,7 @@ async fn chunk(line: &mut Line) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_coding_that_was_not_asked_for_is_an_error_that_says_so() {
+async fn an_unrequested_content_coding_is_a_clear_error() {
     let (port, _peer) = scripted(|mut peer: Peer| async move {
         peer.head().await;
         peer.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: zstd\r\n\r\n")
@@ -96,7 +96,7 @@ async fn a_coding_that_was_not_asked_for_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
-async fn cookies_of_a_websockets_answer_come_back_with_the_next_dial() {
+async fn cookies_of_a_websocket_handshake_are_sent_with_the_next_dial() {
     let (listener, port) = listen().await;
     let server = tokio::spawn(async move {
         let mut heads = Vec::new();
@@ -130,7 +130,7 @@ async fn cookies_of_a_websockets_answer_come_back_with_the_next_dial() {
 }
 
 #[tokio::test]
-async fn a_redirect_on_the_same_server_is_followed_with_everything() {
+async fn a_redirect_on_the_same_server_is_followed() {
     let (port, peer) = scripted(|mut peer: Peer| async move {
         peer.head().await;
         peer.say("HTTP/1.1 307 Over there\r\nLocation: /second?x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -169,7 +169,7 @@ fn redirect(status: u16, location: &str) -> String {
 }
 
 #[tokio::test]
-async fn locations_are_read_as_browsers_read_them() {
+async fn locations_are_parsed_as_in_browsers() {
     let locations = [
         "second?\u{fc}#part",
         "  /a b  ",
@@ -200,7 +200,7 @@ async fn locations_are_read_as_browsers_read_them() {
 }
 
 #[tokio::test]
-async fn a_poll_is_redirected_like_fetch() {
+async fn a_poll_follows_redirects_as_fetch_does() {
     let body = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
     for moved in [301, 302, 303, 307, 308] {
         let (port, server) = answering(vec![redirect(moved, "/second"), body.to_owned()]).await;
@@ -226,7 +226,7 @@ async fn a_poll_is_redirected_like_fetch() {
 }
 
 #[tokio::test]
-async fn a_post_is_repeated_only_where_the_status_says_so() {
+async fn a_post_is_repeated_only_for_307_and_308() {
     for (moved, posted) in [(307, 200), (308, 200), (301, 301), (302, 302), (303, 303)] {
         let mut responses = vec![redirect(moved, "/second")];
         if posted == 200 {
@@ -248,7 +248,7 @@ async fn a_post_is_repeated_only_where_the_status_says_so() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_another_server_takes_no_secrets_along() {
+async fn a_redirect_to_another_server_carries_no_secrets() {
     let (listener, there) = listen().await;
     let second = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
@@ -279,7 +279,7 @@ async fn a_redirect_to_another_server_takes_no_secrets_along() {
 }
 
 #[tokio::test]
-async fn a_redirect_without_end_is_reported_as_one() {
+async fn an_endless_redirect_is_reported() {
     let (listener, port) = listen().await;
     let server = tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -299,7 +299,7 @@ async fn a_redirect_without_end_is_reported_as_one() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_kept_back_names_buffering() {
+async fn a_withheld_response_head_is_reported_as_buffering() {
     let (port, peer) = scripted(|mut peer: Peer| async move {
         peer.head().await;
         peer.until_end().await;

@@ -56,7 +56,7 @@ fn the_environments_proxy_is_used_with_its_credentials() {
 }
 
 #[test]
-fn one_for_everything_may_speak_socks() {
+fn all_proxy_may_be_a_socks_proxy() {
     let (port, asked) = proxy();
     let scratch = Scratch::new().with("ALL_PROXY", format!("socks5://127.0.0.1:{port}"));
     assert_eq!(fails(&scratch), "proxy");
@@ -64,7 +64,7 @@ fn one_for_everything_may_speak_socks() {
 }
 
 #[test]
-fn the_environment_and_the_settings_may_spare_hosts() {
+fn the_environment_and_the_settings_may_exclude_hosts() {
     let (port, asked) = proxy();
     let url = format!("http://127.0.0.1:{port}");
     let scratch = Scratch::new()
@@ -78,7 +78,7 @@ fn the_environment_and_the_settings_may_spare_hosts() {
 }
 
 #[test]
-fn the_settings_overrule_the_environment() {
+fn the_settings_override_the_environment() {
     let (port, asked) = proxy();
     let scratch = Scratch::new().with("HTTPS_PROXY", format!("http://127.0.0.1:{port}"));
     scratch.settings("[proxy]\nurl = \"none\"\n");

@@ -86,7 +86,7 @@ fn back(dials: &Dials) -> f64 {
 }
 
 #[test]
-fn ten_thousand_clients_do_not_come_back_at_once() {
+fn ten_thousand_clients_reconnect_spread_out() {
     for (code, down, most) in [(1012, 1, 4000), (1006, 20, 4000)] {
         let down = Duration::from_secs(down);
         let (ours, naive) = (ours(code, down), naive(down));

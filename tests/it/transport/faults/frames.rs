@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn the_end_in_the_middle_of_a_frame_is_a_lost_link_behind_the_messages() {
+async fn an_end_inside_a_frame_is_a_lost_link_after_the_messages() {
     let (port, _) = upgraded(|mut peer| async move {
         peer.say(frame(0x81, "whole")).await;
         peer.say(&frame(0x81, "never finished")[..5]).await;
@@ -62,7 +62,7 @@ async fn close_codes_and_reasons_arrive_and_are_answered() {
 }
 
 #[tokio::test]
-async fn a_server_that_breaks_the_rules_is_reported_and_left() {
+async fn a_protocol_violation_is_reported_and_closes_the_link() {
     for (bytes, answer) in [
         (vec![0x81, 0x81, 0, 0, 0, 0, b'x'], 1002),
         (frame(0x83, ""), 1002),
@@ -89,7 +89,7 @@ async fn a_server_that_breaks_the_rules_is_reported_and_left() {
 }
 
 #[tokio::test]
-async fn a_message_too_large_is_reported_in_its_place_and_the_link_goes_on() {
+async fn an_oversize_message_is_reported_in_order_and_the_link_stays_open() {
     let (port, server) = upgraded(|mut peer| async move {
         peer.say(
             [

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_refusal_gives_status_and_body() {
+async fn a_refusal_reports_status_and_body() {
     let port = answering(
         "HTTP/1.1 401 Unauthorized\r\nContent-Length: 15\r\nSet-Cookie: canary=1\r\n\r\ntoken\r\nexpired!\r\n",
     )
@@ -36,7 +36,7 @@ async fn retry_after_is_read_as_seconds_and_as_a_date() {
 }
 
 #[tokio::test]
-async fn of_an_endless_refusal_only_the_beginning_is_read() {
+async fn only_the_beginning_of_an_endless_refusal_is_read() {
     let (port, server) = scripted(|mut peer| async move {
         peer.head().await;
         peer.say("HTTP/1.1 500 No\r\nContent-Length: 1000000000\r\n\r\n")
@@ -90,7 +90,7 @@ async fn a_server_that_never_answers_times_out_and_the_stage_is_named() {
 }
 
 #[tokio::test]
-async fn answers_that_are_no_handshake() {
+async fn responses_that_are_not_a_handshake_are_reported() {
     for answer in [
         "",
         "SSH-2.0-OpenSSH_9.2\r\n\r\n",
@@ -105,7 +105,7 @@ async fn answers_that_are_no_handshake() {
 
 /// Each is a response that Chromium and Firefox read (`tests/browser/edges.test.mjs` asks Chromium).
 #[tokio::test]
-async fn heads_that_browsers_read_are_read() {
+async fn response_heads_that_browsers_accept_are_accepted() {
     let many = "X-Many: 1\r\n".repeat(600);
     let long = format!("X-Long: {}\r\n", "a".repeat(200_000));
     for lines in [
@@ -133,7 +133,7 @@ async fn heads_that_browsers_read_are_read() {
 }
 
 #[tokio::test]
-async fn a_head_without_end_is_reported_as_one() {
+async fn an_endless_response_head_is_reported() {
     let (port, _server) = scripted(|mut peer| async move {
         peer.head().await;
         peer.say("HTTP/1.1 101 Switching Protocols\r\n").await;
@@ -149,7 +149,7 @@ async fn a_head_without_end_is_reported_as_one() {
 }
 
 #[tokio::test]
-async fn extensions_and_subprotocols_that_were_not_asked_for_are_refused() {
+async fn unrequested_extensions_and_subprotocols_are_refused() {
     for line in [
         "Sec-WebSocket-Extensions: permessage-deflate\r\n",
         "Sec-WebSocket-Protocol: surprise\r\n",
@@ -160,7 +160,7 @@ async fn extensions_and_subprotocols_that_were_not_asked_for_are_refused() {
 }
 
 #[tokio::test]
-async fn a_token_list_in_connection_is_fine_and_so_are_early_messages() {
+async fn a_connection_token_list_and_early_messages_are_accepted() {
     let (port, server) = scripted(|mut peer| async move {
         let head = peer.head().await;
         let answer = switching(&head, "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n")

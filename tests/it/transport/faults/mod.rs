@@ -160,7 +160,7 @@ async fn no_failure_names_internals() {
 }
 
 #[tokio::test]
-async fn international_names_are_dialled_as_browsers_do() {
+async fn international_names_are_dialled_as_in_browsers() {
     let (port, server) = scripted(|mut peer| async move { peer.accept("").await }).await;
     let mut line = Line::dial(target(format!("ws://bücher.localhost:{port}/")));
     line.opened().await;
@@ -172,14 +172,14 @@ async fn international_names_are_dialled_as_browsers_do() {
 }
 
 #[tokio::test]
-async fn no_listener() {
+async fn a_port_without_listener_is_refused() {
     let (listener, port) = listen().await;
     drop(listener);
     assert_eq!(code(&refused(port).await), Code::Refused);
 }
 
 #[tokio::test]
-async fn the_name_does_not_exist() {
+async fn an_unknown_host_name_is_a_dns_error() {
     let mut line = Line::dial(target("ws://no-such-host.invalid:1/?token=canary"));
     let (_, end) = line.ended().await;
     let error = end.error.unwrap();
@@ -202,7 +202,7 @@ async fn a_dial_ends_exactly_once() {
 }
 
 #[tokio::test]
-async fn a_dial_that_is_hung_up_while_it_dials_says_nothing() {
+async fn a_dial_closed_while_dialling_emits_no_event() {
     let (port, server) = scripted(|mut peer| async move {
         peer.head().await;
         peer.stream.read_u8().await.is_err()

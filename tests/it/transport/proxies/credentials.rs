@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn connect_with_and_without_credentials() {
+async fn http_connect_works_with_and_without_credentials() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
@@ -38,7 +38,7 @@ async fn connect_with_and_without_credentials() {
 }
 
 #[tokio::test]
-async fn credentials_of_any_letters_are_sent_as_they_are_meant() {
+async fn credentials_with_special_characters_are_encoded_correctly() {
     for (given, meant) in [
         ("us@er:p@ss", "us@er:p@ss"),
         ("us%40er:p%3Aa%25ss", "us@er:p:a%ss"),
@@ -93,7 +93,7 @@ async fn socks5_with_and_without_credentials_resolves_at_the_proxy() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_missing_or_wrong() {
+async fn missing_or_wrong_proxy_credentials_are_reported() {
     let (port, _) = socks_proxy(1, Some(("user", "right"))).await;
     for credentials in ["", "user:canary@"] {
         let end = failure(through(

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn an_unreachable_proxy_is_reported_as_the_fault_of_the_proxy() {
+async fn an_unreachable_proxy_is_reported_as_a_proxy_error() {
     let (listener, port) = listen().await;
     drop(listener);
     for proxy in [
@@ -19,7 +19,7 @@ async fn an_unreachable_proxy_is_reported_as_the_fault_of_the_proxy() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_says_no_is_distinguished_from_a_server_that_does() {
+async fn a_proxy_refusal_is_distinguished_from_a_server_refusal() {
     for (status, word) in [
         ("407 Proxy Authentication Required", "user and a password"),
         ("403 Forbidden", "403"),
@@ -59,7 +59,7 @@ async fn a_proxy_that_says_no_is_distinguished_from_a_server_that_does() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_requires_an_unsupported_method_is_reported_with_it() {
+async fn an_unsupported_proxy_authentication_method_is_named() {
     let (port, _) = scripted(|mut peer| async move {
         peer.head().await;
         peer.say(
@@ -82,7 +82,7 @@ async fn a_proxy_that_requires_an_unsupported_method_is_reported_with_it() {
 }
 
 #[tokio::test]
-async fn a_socks_proxy_says_whose_fault_it_is() {
+async fn socks_reply_codes_are_attributed_to_proxy_or_server() {
     for (reply, code) in [
         (1, Code::Proxy),
         (2, Code::Proxy),
@@ -111,7 +111,7 @@ async fn a_socks_proxy_says_whose_fault_it_is() {
 }
 
 #[tokio::test]
-async fn proxies_that_talk_nonsense_hang_up_or_never_answer() {
+async fn malformed_closed_and_silent_proxies_are_reported() {
     for (proxy, answer) in [
         ("http", "SSH-2.0-x\r\n\r\n"),
         ("http", ""),

@@ -65,7 +65,7 @@ async fn with_credentials(scheme: &str, port: u16, server: &Server) {
 }
 
 #[tokio::test]
-async fn tinyproxy_lets_us_through() {
+async fn tinyproxy_forwards_a_link() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
@@ -84,7 +84,7 @@ async fn tinyproxy_lets_us_through() {
 }
 
 #[tokio::test]
-async fn microsocks_lets_us_through() {
+async fn microsocks_forwards_a_link() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };

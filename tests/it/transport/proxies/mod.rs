@@ -141,7 +141,7 @@ async fn failure(target: Target) -> LinkEnd {
 }
 
 #[tokio::test]
-async fn replies_to_connect_are_read_as_browsers_read_them() {
+async fn replies_to_connect_are_parsed_as_in_browsers() {
     let long = format!("HTTP/1.1 200 {}\r\n\r\n", "established ".repeat(500));
     for reply in [
         "HTTP/1.0 200 Connection established\r\n\r\n",
@@ -200,7 +200,7 @@ async fn the_settings_proxy_is_for_hosts_it_does_not_exclude() {
 }
 
 #[tokio::test]
-async fn no_proxy_is_asked_for_an_address_that_is_never_dialled() {
+async fn no_proxy_is_used_for_a_denied_address() {
     let (proxy, asked) = connect_proxy(1).await;
     for url in ["ws://169.254.169.254/latest", "ws://[::ffff:169.254.169.254]/"] {
         let end = failure(through(format!("http://127.0.0.1:{proxy}"), url)).await;

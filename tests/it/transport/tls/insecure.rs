@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn insecure_is_for_the_named_host_only() {
+async fn insecure_applies_to_the_named_host_only() {
     let authority = Authority::new();
     let Some(server) = authority.server(&["elsewhere.example"], false, |_| {}).await else {
         return;
@@ -21,7 +21,7 @@ async fn insecure_is_for_the_named_host_only() {
 }
 
 #[tokio::test]
-async fn insecure_takes_certificates_that_cannot_be_judged() {
+async fn insecure_accepts_unknown_critical_extensions() {
     let authority = Authority::new();
     let unknown = |params: &mut CertificateParams| {
         let mut extension = rcgen::CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 1, 1], vec![5, 0]);
@@ -42,7 +42,7 @@ async fn insecure_takes_certificates_that_cannot_be_judged() {
 
 /// What no library of today takes: X.509 of version 1, signed with a short key.
 #[tokio::test]
-async fn insecure_takes_certificates_of_another_time() {
+async fn insecure_accepts_obsolete_certificates() {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let openssl = |arguments: &[&str]| {

@@ -111,7 +111,7 @@ async fn failed(mut line: Line) -> LinkEnd {
 }
 
 #[tokio::test]
-async fn a_plain_server_is_no_tls_server() {
+async fn a_plain_text_server_fails_the_tls_handshake() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
@@ -119,7 +119,7 @@ async fn a_plain_server_is_no_tls_server() {
 }
 
 #[tokio::test]
-async fn a_server_that_asks_who_we_are() {
+async fn a_client_certificate_is_sent_on_request() {
     let authority = Authority::new();
     let Some(server) = authority.server(&["localhost"], true, |_| {}).await else {
         return;
@@ -156,7 +156,7 @@ async fn a_server_that_asks_who_we_are() {
 }
 
 #[tokio::test]
-async fn everything_flows_over_tls_too() {
+async fn messages_are_exchanged_over_tls() {
     let authority = Authority::new();
     let Some(server) = authority.server(&["localhost"], false, |_| {}).await else {
         return;

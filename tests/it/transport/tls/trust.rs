@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn an_authority_that_is_trusted_will_do_and_alpn_says_http_1_1() {
+async fn a_trusted_authority_is_accepted_and_alpn_is_http_1_1() {
     let authority = Authority::new();
     let Some(server) = authority.server(&["localhost", "127.0.0.1"], false, |_| {}).await else {
         return;
@@ -18,7 +18,7 @@ async fn an_authority_that_is_trusted_will_do_and_alpn_says_http_1_1() {
 }
 
 #[tokio::test]
-async fn what_tls_does_not_trust_is_not_dialled() {
+async fn an_untrusted_certificate_fails_the_dial() {
     let authority = Authority::new();
     let Some(server) = authority.server(&["localhost"], false, |_| {}).await else {
         return;
@@ -61,7 +61,7 @@ async fn what_tls_does_not_trust_is_not_dialled() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_root_that_is_added_to_the_system_is_trusted_by_the_next_dial() {
+async fn a_root_added_to_the_system_is_trusted_by_the_next_dial() {
     use crate::support::host::HostProcess;
     use crate::support::scratch::Scratch;
 
@@ -92,7 +92,7 @@ async fn a_root_that_is_added_to_the_system_is_trusted_by_the_next_dial() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_settings_file_says_whom_to_trust_and_who_we_are() {
+async fn the_settings_name_trusted_roots_and_the_client_certificate() {
     use crate::support::host::HostProcess;
     use crate::support::scratch::Scratch;
 
@@ -123,7 +123,7 @@ async fn the_settings_file_says_whom_to_trust_and_who_we_are() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn the_systems_trust_store_subprotocols_headers_and_origin_through_host_and_broker() {
+async fn system_trust_subprotocols_headers_and_origin_work_through_host_and_broker() {
     use crate::support::host::HostProcess;
     use crate::support::scratch::Scratch;
     use serde_json::{Value, json};
