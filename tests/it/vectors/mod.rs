@@ -64,7 +64,7 @@ fn kind(vector: &Vector) -> String {
 }
 
 #[test]
-fn every_type_of_both_directions_is_there() {
+fn the_vectors_contain_every_frame_type_of_both_directions() {
     let kinds = |vectors: Vec<Vector>| vectors.iter().map(kind).collect::<BTreeSet<_>>();
     let expected = |words: &str| words.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
     assert_eq!(
@@ -84,7 +84,7 @@ fn every_type_of_both_directions_is_there() {
 }
 
 #[test]
-fn what_the_extension_says_is_read_as_meant() {
+fn extension_frames_are_parsed_as_specified() {
     for vector in to_broker() {
         let bytes = vector.frame.get().as_bytes();
         if ["batch", "part"].contains(&kind(&vector).as_str()) {
@@ -100,7 +100,7 @@ fn what_the_extension_says_is_read_as_meant() {
 }
 
 #[test]
-fn what_is_missing_is_named_and_never_defaulted() {
+fn a_missing_required_field_is_named_and_never_defaulted() {
     for vector in to_broker() {
         for field in &vector.required {
             let mut frame: Value = serde_json::from_str(vector.frame.get()).unwrap();
@@ -120,7 +120,7 @@ fn what_is_missing_is_named_and_never_defaulted() {
 }
 
 #[test]
-fn every_field_may_have_the_wrong_type_without_harm() {
+fn fields_of_the_wrong_type_are_refused_without_panic() {
     for vector in to_broker() {
         let frame: Value = serde_json::from_str(vector.frame.get()).unwrap();
         for field in frame.as_object().unwrap().keys() {
@@ -185,7 +185,7 @@ fn batches_and_parts_are_unpacked() {
 }
 
 #[test]
-fn what_is_written_is_these_bytes() {
+fn broker_frames_are_encoded_to_the_exact_bytes() {
     for vector in to_extension() {
         let expected = vector.frame.get();
         let mut written = Vec::new();
@@ -269,7 +269,7 @@ fn the_page_has_every_option_and_capability_and_no_other_option() {
 
 /// The one whose retry verdict differs would tell extensions to do the wrong thing.
 #[test]
-fn every_error_in_the_vectors_has_the_verdict_of_its_code() {
+fn every_error_in_the_vectors_has_the_retry_class_of_its_code() {
     fn walk(value: &Value) {
         if let (Some(code), Some(retry)) = (value["code"].as_str(), value["retry"].as_str()) {
             let known = Code::ALL.iter().find(|known| known.as_str() == code);
