@@ -12,7 +12,7 @@ use crate::support::host::HostProcess;
 
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn connect_sends_lines_and_bytes_and_prints_what_comes() {
+fn connect_sends_lines_and_bytes_and_prints_replies() {
     let (machine, server) = (Machine::new(), Echo::start());
     let connect = |more: &[&str], input: &str| {
         let mut command = machine.command();
@@ -36,7 +36,7 @@ fn connect_sends_lines_and_bytes_and_prints_what_comes() {
 
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn sessions_are_listed_followed_and_ended() {
+fn sessions_are_listed_tailed_and_ended() {
     let (machine, server) = (Machine::new(), Echo::start());
     let mut host = machine.host();
     host.hello();

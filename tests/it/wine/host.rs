@@ -29,7 +29,7 @@ fn a_browser_starts_it_and_ends_it_with_its_port() {
 /// Text mode would turn line feeds into two bytes, and end at Ctrl-Z: in payloads, and in the prefix of a frame.
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn bytes_pass_as_they_are() {
+fn bytes_pass_unchanged() {
     let (machine, server) = (Machine::new(), Echo::start());
     let mut host = machine.host();
     host.hello();
@@ -46,7 +46,7 @@ fn bytes_pass_as_they_are() {
 
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn large_messages_come_in_parts() {
+fn large_messages_arrive_in_parts() {
     let (machine, server) = (Machine::new(), Echo::start());
     let mut host = machine.host();
     host.hello();
@@ -107,7 +107,7 @@ fn the_command_line_reaches_the_broker() {
 /// Between a caller and the next one the pipe has no instance that is free.
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn callers_at_the_same_time_find_the_broker() {
+fn concurrent_callers_find_the_broker() {
     let machine = Machine::new();
     machine.host().hello();
     for _ in 0..3 {
@@ -129,7 +129,7 @@ fn callers_at_the_same_time_find_the_broker() {
 /// The browser says nothing meanwhile: that its pipe is open must be found out without waiting for it.
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn a_quiet_port_goes_on_with_the_next_broker() {
+fn an_idle_port_continues_with_the_next_broker() {
     let machine = Machine::new();
     let mut host = machine.host();
     host.hello();

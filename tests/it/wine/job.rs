@@ -33,7 +33,7 @@ fn the_broker_leaves_the_job_of_the_browser() {
 
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn in_a_job_that_nothing_may_leave_the_host_works() {
+fn a_host_works_in_a_job_without_breakaway() {
     let machine = Machine::new();
     let mut host = host_in_job(&machine, "closed");
     host.hello();

@@ -9,7 +9,7 @@ use crate::support::host::HostProcess;
 
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn a_session_outlives_its_host() {
+fn a_session_survives_its_host() {
     let (machine, server) = (Machine::new(), Echo::start());
     let mut first = machine.host();
     first.hello();
@@ -35,7 +35,7 @@ fn a_session_outlives_its_host() {
 
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn a_session_on_disk_outlives_its_broker() {
+fn a_session_on_disk_survives_its_broker() {
     let (machine, server) = (Machine::new(), Echo::start());
     let mut host = machine.host();
     host.hello();
@@ -59,7 +59,7 @@ fn a_session_on_disk_outlives_its_broker() {
 
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn hosts_that_start_at_once_meet_one_broker() {
+fn concurrent_hosts_share_one_broker() {
     let machine = Machine::new();
     let mut hosts: Vec<_> = (0..8).map(|_| machine.host()).collect();
     let brokers: Vec<_> = hosts

@@ -34,7 +34,7 @@ fn version(name: &str) -> String {
 
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn the_package_holds_what_it_promises_and_leaves_nothing() {
+fn the_package_contains_its_files_and_uninstalls_completely() {
     let machine = Machine::new();
     let packages = packages(&machine);
     let msi = packages.join(version("longwire-VERSION-x64.msi"));

@@ -69,7 +69,7 @@ fn prepared() -> Machine {
 
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn installing_writes_keys_and_manifests_and_uninstalling_leaves_nothing() {
+fn install_writes_keys_and_manifests_and_uninstall_removes_them() {
     let machine = prepared();
     for scope in [&[][..], &["--system"]] {
         let (before, tree) = (keys(&machine), files(&machine.home));
