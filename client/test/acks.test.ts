@@ -18,7 +18,7 @@ function acks(window: number) {
   return { clock, log, slow, acks: new Acks(clock, port, window, 0) };
 }
 
-test("nothing is acknowledged before 50 ms, then everything that is finished", async () => {
+test("finished messages are acknowledged together after 50 ms", async () => {
   const { clock, log, acks: all } = acks(4096);
   const [one, two, three] = [all.arrived(1), all.arrived(2), all.arrived(5)];
   one.finish();
@@ -32,7 +32,7 @@ test("nothing is acknowledged before 50 ms, then everything that is finished", a
   assert.deepEqual(log.slice(2), ["keep 5", "ack 5"]);
 });
 
-test("a quarter of the window is acknowledged at once", async () => {
+test("a quarter of the window is acknowledged immediately", async () => {
   const { log, acks: all } = acks(8);
   all.arrived(1).finish();
   await settle();
@@ -42,7 +42,7 @@ test("a quarter of the window is acknowledged at once", async () => {
   assert.deepEqual(log, ["keep 2", "ack 2"]);
 });
 
-test("the position is stored before the acknowledgement leaves, and only one write is under way", async () => {
+test("the position is stored before the acknowledgement is sent, with one write at a time", async () => {
   const { log, slow, acks: all } = acks(4);
   slow.on = true;
   all.arrived(1).finish();
@@ -56,7 +56,7 @@ test("the position is stored before the acknowledgement leaves, and only one wri
   assert.deepEqual(log, ["keep 1", "ack 1", "keep 3", "ack 3"]);
 });
 
-test("finishing twice counts once; after close nothing is acknowledged", async () => {
+test("finishing a message twice counts once; after close nothing is acknowledged", async () => {
   const { clock, log, acks: all } = acks(8);
   const one = all.arrived(1);
   one.finish();

@@ -136,6 +136,6 @@ for (const { name, options, subscribe, refused, steps = [] } of scenarios) {
   });
 }
 
-test("the presets are the host's", () => {
+test("the presets equal those of the host", () => {
   assert.deepEqual(PRESETS, JSON.parse(readFileSync("../proto/src/wire/presets.json", "utf8")));
 });

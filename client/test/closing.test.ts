@@ -56,7 +56,7 @@ test("close is sent after all frames that wait for the broker", async () => {
   assert(ends.every(({ outcome }) => outcome === "sent"));
 });
 
-test("a port that is lost while the broker closes a session does not open it anew", async () => {
+test("a port lost while the broker closes a session does not open the session again", async () => {
   const worker = startWorker();
   closesSlowly(worker);
   const session = await worker.bridge.open("s", "ws://x", { format: "json" });
@@ -94,7 +94,7 @@ test("close resolves after closeTimeout when the broker does not report the end"
   assert.deepEqual([closing.done, closing.error, session.state], [true, undefined, "detached"]);
 });
 
-test("a page that only attached attaches again once the worker has created the session again", async () => {
+test("a page that only attached re-attaches once the worker has created the session again", async () => {
   muteConsole();
   const { fake, clock, broker, bridge } = startWorker({ client: "popup" });
   broker.refuse.set("open", { code: "no-session", message: "no session s", retry: "no" });
@@ -113,7 +113,7 @@ test("a page that only attached attaches again once the worker has created the s
   assert.deepEqual(seen, ["again"]);
 });
 
-test("an open that meets a broker which is leaving is answered by the next one", async () => {
+test("an open sent to a broker that shuts down is answered by the next one", async () => {
   const worker = startWorker();
   await worker.bridge.open("first", "ws://x");
   const receive = worker.broker.receive.bind(worker.broker);

@@ -55,7 +55,7 @@ for (const [text, code, retry, fix] of texts) {
   });
 }
 
-test("the fix, and the command that finds out more, name a host of another name", () => {
+test("the fix and the diagnostic command use a custom host name", () => {
   const error = fromBrowser("Specified native messaging host not found.", {
     ...context,
     host: "com.semantest.bridge",

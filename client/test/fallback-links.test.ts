@@ -69,7 +69,7 @@ test("server-sent events, by the rules of the standard, and again with `Last-Eve
   assert.deepEqual(states.at(-1), ["open", "server"]);
 });
 
-test("what a stream's statuses mean", async () => {
+test("status codes of an event stream", async () => {
   for (const [status, state] of [
     [204, "closed"],
     [404, "failed"],
@@ -163,7 +163,7 @@ test("greeting, `ready`, subscriptions, outbox: in this order on each connection
   }
 });
 
-test("requests find their answers; what was written when the connection was lost is `link-lost` and `unknown`", async () => {
+test("requests are matched with answers; messages written when the connection was lost are `link-lost` and `unknown`", async () => {
   const { bridge, network, clock } = alone();
   const session = await bridge.open("s", "wss://x.example/", { format: "json" });
   const got: unknown[] = [];
@@ -273,7 +273,7 @@ test("a full log drops the oldest messages and reports how many", async () => {
   assert.deepEqual(lost.at(-1), ["too-large", 1]);
 });
 
-test("a silent server is left when an application's beat is not answered", async () => {
+test("a silent server is disconnected when an application heartbeat is not answered", async () => {
   const { bridge, network, clock } = alone();
   const session = await bridge.open("s", "wss://x.example/", {
     heartbeat: { message: { text: "ping" }, expect: { text: "pong" }, interval: 1000, timeout: 500 },
@@ -335,7 +335,7 @@ test("other options and another URL redial, `conflict: error` refuses", async ()
   );
 });
 
-test("a page in place of data is a loss, unless it was asked for", async () => {
+test("an HTML page in place of data is a lost link, unless it was requested", async () => {
   for (const [headers, state, count] of [
     [{}, "waiting", 0],
     [{ Accept: "text/html" }, "open", 1],

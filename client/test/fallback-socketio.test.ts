@@ -82,7 +82,7 @@ async function opened(more: SessionOptions = {}) {
   return { ...worker, server, session, got };
 }
 
-test("polling first, then a WebSocket: nothing is lost or doubled by the change", async () => {
+test("polling first, then a WebSocket: the upgrade loses and duplicates nothing", async () => {
   const { server, session, network, got, clock } = await opened({ socketio: { query: { room: 7 } } });
   assert.equal(`${server.urls[0]?.origin}${server.urls[0]?.pathname}`, "https://x.example/socket.io/");
   const asked = Object.fromEntries(server.urls[0]?.searchParams ?? []);
@@ -170,7 +170,7 @@ test("statuses of the handshake, pages and old servers", async () => {
   }
 });
 
-test("the next of several transports after two failures, and the best one again", async () => {
+test("the next of several transports is used after two failures, and the best one is probed again", async () => {
   const { bridge, network, clock } = alone();
   const streams: string[] = [];
   network.answer = (url) => {
@@ -205,7 +205,7 @@ test("the next of several transports after two failures, and the best one again"
   assert.deepEqual(used, ["sse", "websocket"]);
 });
 
-test("an event that a WebSocket cannot carry has failed, and plain messages go on", async () => {
+test("an event that a WebSocket cannot carry fails, and plain messages are still sent", async () => {
   const { bridge, network } = alone();
   const session = await bridge.open("s", "wss://x.example/socket", {
     transports: ["websocket", "socket.io"],
@@ -219,7 +219,7 @@ test("an event that a WebSocket cannot carry has failed, and plain messages go o
   assert.deepEqual([outcome, error?.code, network.socket.received], ["failed", "not-sent", ["text"]]);
 });
 
-test("events name a namespace without the query that it was asked for with", async () => {
+test("events name a namespace without its query", async () => {
   const { server, session } = await opened({
     socketio: { namespaces: ["/n?a=1"], transports: ["polling"] },
   });
@@ -228,7 +228,7 @@ test("events name a namespace without the query that it was asked for with", asy
   assert.deepEqual(server.posted, ["40/n?a=1,", '42/n,["e"]']);
 });
 
-test("a message that the server refuses by a status has failed, and the others go on", async () => {
+test("a message refused by an HTTP status fails, and the others are sent", async () => {
   const { bridge, network } = alone();
   const statuses = [413, 200];
   network.answer = (_url, { method }) =>
@@ -273,7 +273,7 @@ test("a message that an earlier connection may have carried is `unknown` if the 
   assert.equal((sent.value as SendOutcome | undefined)?.outcome, "unknown");
 });
 
-test("cookies that the browser sends by itself are no reason to refuse", async () => {
+test("cookies that the browser sends itself are not refused", async () => {
   const { bridge, network } = alone();
   const api = { runtime: {}, cookies: { getAll: async () => [{ name: "sid", value: "7" }] } };
   const cookies = await cookieHeader("wss://x.example/", api);

@@ -67,7 +67,7 @@ test("without a host a session runs on the browser's own WebSocket", async () =>
   assert.deepEqual(reported.texts, ["one", new Uint8Array([1, 2])]);
 });
 
-test("what only the host can do is refused by name", async () => {
+test("options that only the host supports are refused by name", async () => {
   const { bridge } = alone();
   const refused: [string, SessionOptions][] = [
     ["headers", { headers: { authorization: "x" } }],
@@ -91,7 +91,7 @@ test("what only the host can do is refused by name", async () => {
   await assert.rejects(bridge.open("url", "https://x.example/"), { code: "bad-url" });
 });
 
-test("a lost connection is dialled again, with its states and `continuity: none`", async () => {
+test("a lost connection is redialled, with its states and `continuity: none`", async () => {
   const { bridge, network, clock } = alone();
   const session = await bridge.open("s", "wss://x.example/");
   const reported = listen(session);
@@ -111,7 +111,7 @@ test("a lost connection is dialled again, with its states and `continuity: none`
   assert.equal(session.state, "failed");
 });
 
-test("with `reconnect: false` a drop is the end, as for the socket of the standard", async () => {
+test("with `reconnect: false` a drop ends the session, as for a standard socket", async () => {
   const { bridge, network, clock } = alone();
   const socket = new LongwireSocket("wss://x.example/", "v1", { bridge });
   const events: unknown[] = [];
@@ -174,7 +174,7 @@ test("a worker that stopped before it processed anything is reported as well", a
   assert.deepEqual(fresh.gaps, []);
 });
 
-test("a host that appears gets the next connection: nothing is lost silently, nothing doubled", async () => {
+test("a host that appears takes over the next connection: losses are reported, nothing is duplicated", async () => {
   muteConsole();
   const { bridge, network, clock, fake } = alone();
   const installed = watch(new Promise((resolve) => bridge.on("installed", resolve)));
@@ -221,7 +221,7 @@ test("a host that appears gets the next connection: nothing is lost silently, no
   assert.deepEqual(reported.gaps, ["reset"]);
 });
 
-test("messages that the browser has accepted and not written move to the host with their ids", async () => {
+test("messages accepted and not written in the browser move to the host with their ids", async () => {
   muteConsole();
   const { bridge, network, clock, fake } = alone();
   const session = await bridge.open("s", "wss://x.example/");
@@ -250,7 +250,7 @@ test("messages that the browser has accepted and not written move to the host wi
   assert.deepEqual((asked.value as Received).json, { id: 7, answer: 1 });
 });
 
-test("reconnect() moves to the host at once, and messages in flight get their outcome", async () => {
+test("reconnect() moves to the host immediately, and messages in flight get their outcome", async () => {
   muteConsole();
   const { bridge, network, clock, fake } = alone();
   const session = await bridge.open("s", "wss://x.example/");
@@ -269,7 +269,7 @@ test("reconnect() moves to the host at once, and messages in flight get their ou
   assert.equal(network.sockets.length, 1);
 });
 
-test("a handler that is at work keeps its session in the browser until it is through", async () => {
+test("a running handler keeps its session in the browser until it finishes", async () => {
   muteConsole();
   const { bridge, network, clock, fake } = alone();
   const session = await bridge.open("s", "wss://x.example/");
@@ -291,7 +291,7 @@ test("a handler that is at work keeps its session in the browser until it is thr
   assert.equal(fake.port.sent.filter(({ type }) => type === "open").length, 1);
 });
 
-test("an alarm looks for the host", async () => {
+test("an alarm checks for the host", async () => {
   const { bridge, fake } = alone();
   await bridge.open("s", "wss://x.example/");
   fake.hostFailure = undefined;
@@ -300,7 +300,7 @@ test("an alarm looks for the host", async () => {
   assert.equal(bridge.mode, "host");
 });
 
-test("a host that crashes is no reason to leave it", async () => {
+test("a crashed host does not cause a switch to the fallback", async () => {
   const fake = new FakeWorld();
   const network = new FakeNetwork();
   const { bridge, clock } = startWorker({ fallback: browserFallback({ offscreen: false, network }) }, fake);
@@ -312,7 +312,7 @@ test("a host that crashes is no reason to leave it", async () => {
   assert.equal(network.sockets.length, 0);
 });
 
-test("a capability that is needed and missing: as without the fallback", async () => {
+test("a missing required capability is reported as without the fallback", async () => {
   const { bridge } = alone(new FakeWorld(), { needs: ["disk"] });
   const failed = watch(bridge.open("s", "wss://x.example/", { waitForHost: false }));
   await settle();

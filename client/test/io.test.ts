@@ -34,7 +34,7 @@ function listen(emitter: { on(event: never, call: never): unknown }, ...events: 
 
 const error = (code: string, message = code) => ({ code, message, retry: "later" });
 
-test("options become the session's", async () => {
+test("options are passed to the session", async () => {
   const { worker, name, url } = await made({
     path: "/live/",
     query: { room: 7 },
@@ -63,7 +63,7 @@ test("options become the session's", async () => {
   assert.deepEqual([protocol, auth], ["socket.io", "none"]);
 });
 
-test("numbers are read as socket.io-client reads them", async () => {
+test("numbers are parsed as in socket.io-client", async () => {
   const { worker } = await made({
     reconnectionDelay: "2000" as never,
     reconnectionDelayMax: 1500,
@@ -122,7 +122,7 @@ test("options and values that are not supported throw an error that names them",
   assert.equal(socket.id, undefined);
 });
 
-test("one manager a server, one session a namespace; a second socket is of its own", async () => {
+test("one manager per server, one session per namespace; a second socket is separate", async () => {
   const { worker, socket, url } = await made();
   const opts = { longwire: { bridge: worker.bridge } };
   const room = io(`${url}/room`, opts);
@@ -187,7 +187,7 @@ test("a lost link, retries and a new link fire the events of socket and manager"
   assert.deepEqual([socket.connected, socket.recovered], [true, true]);
 });
 
-test("a link that only waits for its turn is no failure", async () => {
+test("a link that waits for a dial slot is not a failure", async () => {
   const { worker, socket, name } = await made();
   const reported = listen(socket, "connect", "connect_error");
   const attempts = listen(socket.io, "reconnect_attempt");
@@ -199,7 +199,7 @@ test("a link that only waits for its turn is no failure", async () => {
   assert.deepEqual(attempts, []);
 });
 
-test("acknowledgements keep their place among events", async () => {
+test("acknowledgements are ordered with events", async () => {
   const { worker, socket, name } = await made();
   const { broker } = worker;
   broker.link(name, "open");
@@ -341,7 +341,7 @@ test("gaps are emitted on the manager, or logged without a listener", async () =
   assert.equal((reported[0]?.[1] as { count?: number } | undefined)?.count, 2);
 });
 
-test("bytes are marked and what looks like a mark is not taken for one", () => {
+test("binary data is marked, and user data resembling a marker is escaped", () => {
   const bytes = new Uint8Array([1, 2]);
   assert.deepEqual(marked([bytes, [bytes.buffer], { a: new DataView(bytes.buffer, 1) }]), [
     { $base64: "AQI=" },

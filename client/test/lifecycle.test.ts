@@ -6,7 +6,7 @@ import { FakeClock, settle } from "../src/testing/fake-clock.js";
 import { FakeWorld } from "../src/testing/fake-world.js";
 import { muteConsole, startWorker } from "./support/worker.js";
 
-test("listeners are registered in the turn of connect()", () => {
+test("listeners are registered synchronously by connect()", () => {
   const { fake } = startWorker();
   assert.equal(fake.onStartup.listeners.length, 1);
   assert.equal(fake.onUpdateAvailable.listeners.length, 1);
@@ -28,7 +28,7 @@ test("the profile's id is created once and stored; another storage has another i
   assert.equal(first.fake.local.items.get("longwire:profile"), profile(second));
 });
 
-test("a private window is a profile of its own", async () => {
+test("a private window has its own profile", async () => {
   const fake = new FakeWorld();
   const bridge = connect({
     api: { ...fake.api(), extension: { inIncognitoContext: true } },
@@ -40,7 +40,7 @@ test("a private window is a profile of its own", async () => {
   assert.match(hello.profile ?? "", /\.private$/);
 });
 
-test("without storage a profile of one's own is needed", async () => {
+test("without storage the profile must be given", async () => {
   const fake = new FakeWorld();
   const { storage: _, ...api } = fake.api();
   const bridge = connect({ api, clock: new FakeClock() });
@@ -148,7 +148,7 @@ test("positions are stored in storage.session, or in storage.local without it", 
   }
 });
 
-test("a browser start and an alarm open the port for the sessions there are", async () => {
+test("a browser start and an alarm open the port for existing sessions", async () => {
   const { fake, clock, bridge } = startWorker({ keepAlive: "alarms" });
   await bridge.open("s", "ws://x");
   await clock.advance(IDLE * 3);
@@ -165,7 +165,7 @@ test("a browser start and an alarm open the port for the sessions there are", as
   assert.equal(bridge.state, "ready");
 });
 
-test("with keepAlive: alarms the port rests when nothing happens, and what came is fetched", async () => {
+test("with keepAlive: alarms an idle port is closed, and messages are fetched by the alarm", async () => {
   const { fake, clock, broker, bridge } = startWorker({ keepAlive: "alarms" });
   const session = await bridge.open("s", "ws://x");
   const seen: unknown[] = [];
@@ -184,7 +184,7 @@ test("with keepAlive: alarms the port rests when nothing happens, and what came 
   assert.deepEqual(seen, ["a", "b"]);
 });
 
-test("with keepAlive: alarms a send opens the port at once, and an unsettled one keeps it open", async () => {
+test("with keepAlive: alarms a send opens the port immediately, and an unsettled message keeps it open", async () => {
   const { fake, clock, broker, bridge } = startWorker({ keepAlive: "alarms" });
   const session = await bridge.open("s", "ws://x");
   await clock.advance(IDLE * 3);
@@ -196,7 +196,7 @@ test("with keepAlive: alarms a send opens the port at once, and an unsettled one
   assert.equal(fake.ports.length, 2);
 });
 
-test("with keepAlive: alarms the port stays where no alarm would open it again", async () => {
+test("with keepAlive: alarms the port stays open if no alarm would open it again", async () => {
   const popup = globalThis as { document?: unknown };
   popup.document = {};
   const page = startWorker({ keepAlive: "alarms", client: "popup" });
@@ -239,7 +239,7 @@ test("a dedicated worker is not a background context: it registers no listeners 
   }
 });
 
-test("a page that the manifest names as the background is one, and other pages are none", async () => {
+test("a page that the manifest names as background is a background context, and other pages are not", async () => {
   const place = globalThis as { document?: unknown; location?: { pathname: string } };
   for (const [page, pathname, alarms] of [
     ["background.html", "/background.html", 1],
@@ -262,7 +262,7 @@ test("a page that the manifest names as the background is one, and other pages a
   place.location = undefined;
 });
 
-test("with keepAlive: true the port stays", async () => {
+test("with keepAlive: true the port stays open", async () => {
   const { clock, bridge } = startWorker();
   await bridge.open("s", "ws://x");
   await clock.advance(3_600_000);
@@ -293,7 +293,7 @@ test("an update waits for handlers, acknowledges, and reloads", async () => {
   assert.equal(broker.session("s").acked.get("main"), 1);
 });
 
-test("an update waits until the broker has what was sent", async () => {
+test("an update waits until the broker has accepted sent messages", async () => {
   const { fake, clock, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   fake.port.die();
@@ -306,7 +306,7 @@ test("an update waits until the broker has what was sent", async () => {
   assert.equal(broker.session("s").server.length, 1);
 });
 
-test("an update does not wait for ever, and not at all when that is left to the extension", async () => {
+test("an update waits a bounded time, and not at all if the extension handles updates", async () => {
   const stuck = startWorker();
   const session = await stuck.bridge.open("s", "ws://x");
   session.on("message", () => new Promise(() => undefined));
@@ -322,7 +322,7 @@ test("an update does not wait for ever, and not at all when that is left to the 
   assert.equal(own.fake.reloads, 0);
 });
 
-test("cookies become a header", async () => {
+test("cookies are sent as a header", async () => {
   const fake = new FakeWorld();
   const asked: unknown[] = [];
   const cookies = {

@@ -11,7 +11,7 @@ import { muteConsole, startWorker } from "./support/worker.js";
 const refused: WireError = { code: "refused", message: "127.0.0.1:9 refused the connection", retry: "later" };
 const down = { error: refused, retryIn: 2000 };
 
-test("an outage is warned of once, and the next one again", async () => {
+test("one warning is logged per outage", async () => {
   const sent = muteConsole();
   const { broker, bridge } = startWorker();
   await bridge.open("s", "ws://user:pw@127.0.0.1:9/live?token=secret");
@@ -70,7 +70,7 @@ for (const [state, error, status, text] of ends) {
   });
 }
 
-test("who listens is not warned, also when the listener is added as soon as the session is there", async () => {
+test("with a listener no warning is logged, even if it is added right after the session exists", async () => {
   const sent = muteConsole();
   const { broker, bridge } = startWorker();
   const opening = bridge.open("s", "ws://x");
@@ -89,7 +89,7 @@ test("who listens is not warned, also when the listener is added as soon as the 
   assert.equal(states.at(-1), "waiting");
 });
 
-test("who gives credentials is not warned that they are wanted", async () => {
+test("with a credentials provider no warning about credentials is logged", async () => {
   const sent = muteConsole();
   const { broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x", { auth: "provider" });
@@ -102,7 +102,7 @@ test("who gives credentials is not warned that they are wanted", async () => {
   assert.equal(sent.length, 1);
 });
 
-test("a link that was down before this worker came is warned of, too", async () => {
+test("a link that was down before this worker started is warned of, too", async () => {
   const sent = muteConsole();
   const first = startWorker();
   await first.bridge.open("s", "ws://x");
@@ -115,7 +115,7 @@ test("a link that was down before this worker came is warned of, too", async () 
   assert.equal(sent.length, 2);
 });
 
-test("a socket's failure is on the console, as a browser's own is", async () => {
+test("a socket failure is logged on the console, as by the browser", async () => {
   const sent = muteConsole();
   const { broker, bridge } = startWorker();
   const socket = new LongwireSocket("ws://x", [], { bridge });

@@ -59,7 +59,7 @@ test("frames of any size reach the host and are received back", posix, async (t)
 });
 
 test(
-  "a host that ends, and one that cannot be started, close the port with a browser's words",
+  "a host that exits, and one that cannot be started, close the port with a browser's error message",
   posix,
   async (t) => {
     const folder = scratch(t);
@@ -87,7 +87,7 @@ test("the host is found by its manifest, and only for apps it names", (t) => {
   assert.throws(() => hostProgram("com.longwire.bridge", "com.example.b", [folder]), /forbidden/);
 });
 
-test("manifests lie where the installer writes them", () => {
+test("manifests are searched where the installer writes them", () => {
   const env = { XDG_STATE_HOME: "/s", LOCALAPPDATA: "C:\\L", ProgramData: "C:\\P" };
   assert.deepEqual(manifestFolders({ LONGWIRE_HOME: "/h" }), [join("/h", "state", "apps")]);
   assert.equal(manifestFolders(env, "linux", "/home/a")[0], join("/s", "longwire", "apps"));

@@ -19,7 +19,7 @@ async function show(t: TestContext, browser: FakeBrowser, options: OnboardingOpt
   };
 }
 
-test("a missing host: the steps to install it, and an update when it is installed", async (t) => {
+test("a missing host: the installation steps are shown, and updated when it is installed", async (t) => {
   const browser = new FakeBrowser();
   t.after(browser.install());
   browser.removeHost();
@@ -59,7 +59,7 @@ function standIn(hostError: LongwireError | undefined) {
   return port;
 }
 
-test("a bridge that works in the browser meanwhile offers the installation all the same", async (t) => {
+test("a bridge that uses the fallback still offers the installation", async (t) => {
   const browser = new FakeBrowser();
   t.after(browser.install());
   const port = standIn(new LongwireError("host-not-found", "longwire: not installed"));
@@ -75,12 +75,12 @@ test("a bridge that works in the browser meanwhile offers the installation all t
   assert.equal(element.state, "ready");
 });
 
-test("an installed host is simply ready", async (t) => {
+test("an installed host is ready", async (t) => {
   const { status } = await show(t, new FakeBrowser());
   assert.match(status() ?? "", /Longwire [\d.]+ is installed. Ticker is ready\./);
 });
 
-test("every language has every sentence, and the browser's language is taken", async (t) => {
+test("every language has every string, and the browser's language is used", async (t) => {
   const browser = new FakeBrowser();
   browser.removeHost();
   for (const [language, own] of Object.entries(strings)) {
@@ -92,7 +92,7 @@ test("every language has every sentence, and the browser's language is taken", a
   assert.equal(element.lang, "de-AT");
 });
 
-test("single sentences can be replaced", async (t) => {
+test("single strings can be replaced", async (t) => {
   const browser = new FakeBrowser();
   browser.removeHost();
   const { status } = await show(t, browser, { strings: { missing: "Install our helper." } });

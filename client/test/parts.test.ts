@@ -4,7 +4,7 @@ import { Joiner, SLICE, split } from "../src/parts.js";
 import { settle } from "../src/testing/fake-clock.js";
 import { startWorker } from "./support/worker.js";
 
-test("what is split is joined again, and no surrogate pair is cut", () => {
+test("split frames are joined, and no surrogate pair is split", () => {
   const frame = { type: "message", text: "a😀".repeat(50) };
   const parts = split(JSON.stringify(frame), "p1", 7);
   const joiner = new Joiner();
@@ -14,14 +14,14 @@ test("what is split is joined again, and no surrogate pair is cut", () => {
   for (const { data } of parts) assert(data.isWellFormed(), data);
 });
 
-test("a part never exceeds the browsers' limit, whatever it holds", () => {
+test("a part never exceeds the browsers' limit, whatever it contains", () => {
   const worst = JSON.stringify({ text: `${"€".repeat(SLICE)}${'"'.repeat(SLICE)}` });
   for (const part of split(worst, "p1")) {
     assert(Buffer.byteLength(JSON.stringify(part)) < 1024 * 1024);
   }
 });
 
-test("a frame whose parts do not follow each other is dropped, others are not", () => {
+test("a frame with missing parts is dropped, others are not", () => {
   const joiner = new Joiner();
   const [a0, , a2] = split(JSON.stringify("x".repeat(25)), "a", 10);
   const [b0, b1] = split(JSON.stringify("y".repeat(15)), "b", 10);

@@ -33,7 +33,7 @@ test("a persistent socket: failed first dials fire `reconnecting`, and the state
   assert.deepEqual(log, ["reconnecting", "open"]);
 });
 
-test("a persistent socket in the next worker receives the messages of the meantime, also while the link is down", async () => {
+test("a persistent socket in the next worker receives the messages since the last worker, also while the link is down", async () => {
   // A worker of its own has no memory of the other's names.
   const session = "persistent";
   const first = await opened({ session });

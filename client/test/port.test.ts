@@ -8,7 +8,7 @@ import { FakeWorld } from "../src/testing/fake-world.js";
 import "./support/close-event.js";
 import { muteConsole, startWorker, watch } from "./support/worker.js";
 
-test("listeners are added in the turn of connectNative, and hello is the first frame", async () => {
+test("listeners are added synchronously after connectNative, and hello is the first frame", async () => {
   const { fake, bridge, broker } = startWorker({ client: "popup", needs: ["disk"] });
   let listening = [0, 0];
   const connectNative = fake.connect.bind(fake);
@@ -64,7 +64,7 @@ test("a lost port is replaced by another after a random delay", async () => {
   }
 });
 
-test("after three hosts in a row exit within two seconds no other is started, and the error has the reason", async () => {
+test("after three consecutive hosts exit within two seconds no other is started, and the error has the reason", async () => {
   muteConsole();
   const { fake, clock, bridge } = startWorker({ listening: false });
   fake.hostFailure = "Native host has exited.";
@@ -153,7 +153,7 @@ test("an alarm also looks for a missing host, and opens no port that is not need
   assert.equal(idle.state, "resting");
 });
 
-test("after a rejected open() the host is looked for only for those who want to know that it is there", async () => {
+test("after a rejected open() the bridge checks for the host only if somebody waits for it", async () => {
   muteConsole();
   for (const asked of [true, false]) {
     const { fake, clock, bridge } = startWorker({ listening: false });
@@ -186,7 +186,7 @@ test("waitForHost decides for one session whether it waits for a host", async ()
   assert.deepEqual(Object.keys(open ?? {}).sort(), ["id", "session", "type", "url"]);
 });
 
-test("one failure is printed once: by who rejects with it, or by the bridge", async () => {
+test("a failure is logged once: by the rejected call, or by the bridge", async () => {
   const sent = muteConsole();
   const { fake, bridge } = startWorker({ listening: false });
   fake.hostFailure = "Specified native messaging host not found.";
@@ -238,7 +238,7 @@ test("without the permission the error names what to add to the manifest", async
   });
 });
 
-test("a host that does not answer is given up; `host starting` buys time", async () => {
+test("a host that does not answer is given up; `host starting` extends the timeout", async () => {
   muteConsole();
   const { fake, clock, broker, bridge } = startWorker();
   broker.silent = true;
@@ -297,7 +297,7 @@ test("status and ping are answered, also after a lost port", async () => {
   assert.equal(status.value?.type, "status");
 });
 
-test("unknown frames and nonsense are ignored", async () => {
+test("unknown and malformed frames are ignored", async () => {
   const { fake, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   const seen: unknown[] = [];

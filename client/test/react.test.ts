@@ -37,7 +37,7 @@ async function render(browser: FakeBrowser, component: FunctionComponent) {
   };
 }
 
-test("components share a session, which is left after the last of them", async () => {
+test("components share a session, which is detached after the last one unmounts", async () => {
   const browser = new FakeBrowser();
   const states: string[] = [];
   const Price: FunctionComponent = () => {
@@ -55,7 +55,7 @@ test("components share a session, which is left after the last of them", async (
   assert.equal(page.bridge.sessions.length, 0);
 });
 
-test("useMessages keeps the last ones, and a component that renders again loses none", async () => {
+test("useMessages keeps the last messages, and re-rendering loses none", async () => {
   const browser = new FakeBrowser();
   let seen: unknown[] = [];
   let renders = 0;
@@ -109,7 +109,7 @@ test("a component shows why there is no session, and gets it when the host is in
   await page.unmount();
 });
 
-test("useSocket keeps what is sent early, and gives the last message as JSON", async () => {
+test("useSocket queues messages sent early, and returns the last message as JSON", async () => {
   const browser = new FakeBrowser();
   let socket: UseSocket<{ n: number }> | undefined;
   const bridge = browser.connect();

@@ -32,7 +32,7 @@ test("every form of content arrives as it was sent", async () => {
   assert.deepEqual(seen, ["text", { a: [1, null] }, new Uint8Array([0, 255]), [1, "2"]]);
 });
 
-test("messages that arrive before the handler is added wait for it", async () => {
+test("messages that arrive before the handler is added are queued for it", async () => {
   const { clock, broker, bridge, frames } = startWorker();
   const session = await bridge.open("s", "ws://x");
   broker.text("s", "early");
@@ -45,7 +45,7 @@ test("messages that arrive before the handler is added wait for it", async () =>
   assert.equal(frames("ack").at(-1)?.seq, 1);
 });
 
-test("an async handler holds back the next message and the acknowledgement", async () => {
+test("an async handler delays the next message and the acknowledgement", async () => {
   const { clock, broker, bridge, frames } = startWorker();
   const session = await bridge.open("s", "ws://x");
   const seen: unknown[] = [];
@@ -170,7 +170,7 @@ test("the loop acknowledges a message when it asks for the next", async () => {
   assert.equal(frames("ack").at(-1)?.seq, 1);
 });
 
-test("a loop left in the middle leaves its message to the next reader; done() keeps it from that", async () => {
+test("a message whose loop was exited early goes to the next reader, unless done() was called", async () => {
   const { broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   for (const text of ["a", "b", "c"]) broker.text("s", text);
@@ -186,7 +186,7 @@ test("a loop left in the middle leaves its message to the next reader; done() ke
   }
 });
 
-test("a second reader and a handler beside a loop are refused", async () => {
+test("a second reader or handler in addition to a loop is refused", async () => {
   const { bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   const loop = session[Symbol.asyncIterator]();

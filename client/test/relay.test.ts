@@ -142,7 +142,7 @@ test("a handler in a page that throws is called again", async () => {
   assert(sent.length > 0);
 });
 
-test("gaps, states, `from` and leaving", async () => {
+test("gaps, states, `from` and detaching", async () => {
   const browser = new FakeBrowser();
   const worker = await startWorker(browser);
   const server = browser.server("s");
@@ -224,7 +224,7 @@ test("a closed page leaves no client, port or stored position behind", async () 
   assert.equal(browser.openPorts, before);
 });
 
-test("a page gets the error for a missing host and waits for it", async () => {
+test("a page receives the error for a missing host and waits for the host", async () => {
   const browser = new FakeBrowser();
   browser.removeHost();
   const worker = browser.connect();

@@ -26,7 +26,7 @@ test("request() resolves with its answer, or rejects with its error", async () =
   assert.equal((bad.error as LongwireError).code, "timeout");
 });
 
-test("a handler may wait for a request: answers pass the messages that wait", async () => {
+test("a handler may await a request: answers overtake waiting messages", async () => {
   const { clock, broker, bridge, frames } = startWorker();
   const session = await bridge.open("s", "ws://x");
   const seen: unknown[] = [];
@@ -46,7 +46,7 @@ test("a handler may wait for a request: answers pass the messages that wait", as
   assert.equal(frames("ack").at(-1)?.seq, 1);
 });
 
-test("a request whose broker cannot be reached fails in time", async () => {
+test("a request whose broker cannot be reached fails at its timeout", async () => {
   const { fake, clock, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   broker.silent = true;
@@ -69,7 +69,7 @@ test("the answer to a request of a stopped worker is reported to the next one", 
   assert.deepEqual(reported, [["ask-1", "late"]]);
 });
 
-test("subscriptions: several holders, one on the wire; the last to leave ends it; others are not affected", async () => {
+test("subscriptions: several holders share one on the wire, which ends with the last; others are not affected", async () => {
   const { broker, bridge, frames } = startWorker();
   const session = await bridge.open("s", "ws://x");
   const seen: string[] = [];

@@ -108,7 +108,7 @@ test("unaccepted messages are sent again after `host back`", async () => {
   assert.equal(sent.value?.outcome, "sent");
 });
 
-test("what is sent without a port waits for one, before what is sent later", async () => {
+test("messages sent without a port wait for one and precede later messages", async () => {
   const { fake, clock, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   fake.port.die();
@@ -119,7 +119,7 @@ test("what is sent without a port waits for one, before what is sent later", asy
   assert.deepEqual(texts(broker.session("s").server), ["early", "late"]);
 });
 
-test("what the old broker had accepted and the new one does not know has an unknown end", async () => {
+test("messages accepted by the old broker and unknown to the new one have the outcome `unknown`", async () => {
   const { fake, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   if (fake.broker) fake.broker.outcome = undefined;
@@ -219,7 +219,7 @@ test("buffers of another realm, such as a frame's, are sent as bytes", async () 
   assert.equal((frames("send")[3] as { base64?: string }).base64, "eA==");
 });
 
-test("the bytes of a Blob are sent in its place, before what is sent later", async () => {
+test("the bytes of a Blob are sent in order, before later messages", async () => {
   const { bridge, broker } = startWorker();
   const session = await bridge.open("s", "ws://x");
   const sent = [session.send("a"), session.send(new Blob(["blob"])), session.send("b"), session.send("c")];
@@ -310,7 +310,7 @@ test("a message cancelled before it was sent is never sent", async () => {
   assert.deepEqual([...frames("send"), ...frames("request"), ...frames("cancel")], []);
 });
 
-test("frames of one turn leave together, and keep their order", async () => {
+test("frames of one event loop turn are sent together and in order", async () => {
   const { fake, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   const before = fake.port.posted.length;
@@ -321,7 +321,7 @@ test("frames of one turn leave together, and keep their order", async () => {
   assert.deepEqual(texts(batch?.frames ?? []), [...Array(50).keys()].map(String));
 });
 
-test("a ttl that is no number is the broker's to refuse, and has not run out", async () => {
+test("a ttl that is not a number is refused by the broker and does not expire", async () => {
   const { bridge, frames } = startWorker();
   const session = await bridge.open("s", "ws://x");
   void session.send("a", { ttl: "5s" as unknown as number });

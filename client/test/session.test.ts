@@ -29,7 +29,7 @@ test("after a lost port the session continues, and unfinished messages are not d
   assert.equal(broker.session("s").acked.get("main"), 3);
 });
 
-test("a gap is reported in its place; without a listener a warning is logged", async () => {
+test("a gap is reported in order; without a listener a warning is logged", async () => {
   const warned = muteConsole();
   const { broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
@@ -65,7 +65,7 @@ test("another epoch is reported as a gap, and positions start again", async () =
   assert.equal(fake.broker?.session("s").acked.get("main"), 1);
 });
 
-test("a handler that awaits what lies behind a full window gets it", async () => {
+test("a handler can await a message behind a full window", async () => {
   const { fake, clock, broker, bridge, frames } = startWorker();
   const session = await bridge.open("s", "ws://x", { window: { messages: 2, bytes: 1000 } });
   let hurry = () => {};
@@ -146,7 +146,7 @@ test("close() ends the session for all clients and ends the loop; the name can b
   assert.equal(again.opened?.created, true);
 });
 
-test("open() in the turn of close() or detach() waits for it", async () => {
+test("open() right after close() or detach() waits for it", async () => {
   const { fake, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   const epoch = session.opened?.epoch;
@@ -164,7 +164,7 @@ test("open() in the turn of close() or detach() waits for it", async () => {
   assert.notEqual(epoch, undefined);
 });
 
-test("a detached session receives nothing more; the next one receives it", async () => {
+test("a detached session receives nothing more; the next attachment does", async () => {
   const { fake, clock, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   const seen: unknown[] = [];
@@ -213,7 +213,7 @@ test("open() rejects with the broker's reason, and a later open tries again", as
   assert.equal((await bridge.open("s", "ws://x")).state, "connecting");
 });
 
-test("an attachment refused for now after a lost port is asked for again", async () => {
+test("a temporarily refused attachment is requested again after a lost port", async () => {
   const { fake, clock, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   const seen: unknown[] = [];
@@ -260,7 +260,7 @@ test("messages in one frame arrive one by one, each with its own seq", async () 
   assert.deepEqual(frames("ack"), [{ type: "ack", session: "s", seq: 4 }]);
 });
 
-test("of messages in one frame nothing is handed out after a handler closed the port", async () => {
+test("messages of a frame are not delivered after a handler closed the port", async () => {
   const { fake, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x");
   const seen: unknown[] = [];
@@ -273,7 +273,7 @@ test("of messages in one frame nothing is handed out after a handler closed the 
   assert.deepEqual(seen, ["a"]);
 });
 
-test("two clients have positions of their own", async () => {
+test("two clients have separate positions", async () => {
   const main = startWorker();
   const popup = startWorker({ client: "popup" }, main.fake, main.clock);
   const seen: string[] = [];

@@ -22,7 +22,7 @@ test("send() throws while connecting, is silent when closed, and counts in both"
   assert.equal(made.bufferedAmount, 5);
 });
 
-test("strings, buffers, views and blobs are sent in order and as what they are", async () => {
+test("strings, buffers, views and blobs are sent in order and with their type", async () => {
   const { made, broker, worker } = await opened();
   const bytes = new Uint8Array([1, 2, 3, 4]);
   made.send("lone \ud800");
@@ -41,7 +41,7 @@ test("strings, buffers, views and blobs are sent in order and as what they are",
   assert.equal(made.bufferedAmount, 0);
 });
 
-test("bufferedAmount falls when the broker takes the message", async () => {
+test("bufferedAmount decreases when the broker accepts the message", async () => {
   const { made, broker } = await opened();
   broker.holdAccepted = true;
   made.send("12345");
@@ -67,7 +67,7 @@ test("bytes arrive in the type of binaryType; other values are ignored", async (
   assert.deepEqual(data[1], new Uint8Array([1, 2]).buffer);
 });
 
-test("what the broker has no room for waits in order and counts in bufferedAmount", async () => {
+test("messages the broker has no room for wait in order and count in bufferedAmount", async () => {
   const { made, log, broker, worker } = await opened();
   broker.refuse.set("send", { code: "outbox-full", message: "full", retry: "later" });
   for (const text of ["1", "22", "333"]) made.send(text);
@@ -109,7 +109,7 @@ test("the broker gets three quarters of its outbox, and the rest when those are 
   assert.equal(made.bufferedAmount, 0);
 });
 
-test("messages that wait in the SDK are handed over before the close", async () => {
+test("messages that wait in the SDK are sent before the close", async () => {
   const { made, broker, worker } = await opened({ outbox: { messages: 8 } });
   broker.outcome = undefined;
   for (let n = 0; n < 10; n += 1) made.send(String(n));

@@ -57,7 +57,7 @@ test("open, messages, clean close by the server: in this order, and nothing afte
   assert.equal(broker.sessions.size, 0);
 });
 
-test("a standard socket: a drop is a close 1006, a refused dial and a fault of the server an error before it", async () => {
+test("a standard socket: a drop is a close 1006; a refused dial and a server error fire error before it", async () => {
   const dropped = await opened(standard);
   dropped.broker.link(name(dropped.worker), "closed", {
     error: { code: "link-lost", message: "x", retry: "later" },
@@ -96,7 +96,7 @@ test("a standard socket survives a crash of the host, and ends with its connecti
   assert.equal(worker.frames("open").at(-1)?.url, undefined, "nothing is dialled anew");
 });
 
-test("a server that closed while the host was away: its last message, code and reason", async () => {
+test("a server that closed while the host was down: its last message, code and reason", async () => {
   const { log, worker, broker } = await opened(standard);
   const session = name(worker);
   worker.fake.port.die();
@@ -127,7 +127,7 @@ test("options of persistent sockets are a TypeError that names the option `sessi
   }
 });
 
-test("a service worker closes what the one before it has left, and nothing else", async () => {
+test("a service worker closes the sockets left by the previous one, and no others", async () => {
   const worker = startWorker();
   const scope = globalThis as { ServiceWorkerGlobalScope?: unknown };
   scope.ServiceWorkerGlobalScope = Object;
@@ -158,7 +158,7 @@ test("an unreachable host is an error and a close 1006", async () => {
   assert.deepEqual(log, ["error", "close 1006 false"]);
 });
 
-test("close() takes its rules from the standard", async () => {
+test("close() follows the rules of the standard", async () => {
   const { made } = await opened();
   for (const code of [0, 999, 1001, 1006, 2999, 5000, 65536 + 1000, Number.NaN]) {
     assert.throws(() => made.close(code), { name: "InvalidAccessError" }, String(code));
@@ -211,7 +211,7 @@ test("a message event carries the server's origin", async () => {
   assert.equal(origin, "ws://x.test");
 });
 
-test("handler attributes keep their place, can be replaced and removed", async () => {
+test("handler attributes keep their order, can be replaced and removed", async () => {
   const { made, broker, worker } = await opened();
   const seen: string[] = [];
   assert.equal(made.onmessage, null);
@@ -261,7 +261,7 @@ test("a server that chooses none of the subprotocols offered fails the connectio
   assert.deepEqual([log, made.readyState], [["error", "close 1006 false"], 3]);
 });
 
-test("a socket made in the close event of another, to the same URL, is a connection of its own", async () => {
+test("a socket created in the close event of another, to the same URL, has its own connection", async () => {
   const { made, broker, worker } = await opened({ session: "again" });
   let next: LongwireSocket | undefined;
   made.onclose = () => {
@@ -274,7 +274,7 @@ test("a socket made in the close event of another, to the same URL, is a connect
   assert.equal(next?.readyState, 1);
 });
 
-test("names of standard sockets differ, and no secret is in them", async () => {
+test("names of standard sockets are unique and contain no secrets", async () => {
   const worker = startWorker();
   const url = "wss://me:pw@x.test:99/names?token=1";
   for (let n = 0; n < 2; n += 1) new LongwireSocket(url, [], { bridge: worker.bridge });

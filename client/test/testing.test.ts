@@ -80,7 +80,7 @@ test("gaps, credentials and a missing host", async () => {
   assert.equal(errors.at(-1), "host-not-found");
 });
 
-test("the extension's own connect() finds an installed browser, and nothing is left behind", async () => {
+test("the extension's own connect() uses the installed test browser, which is removed completely", async () => {
   const browser = new FakeBrowser();
   const undo = browser.install();
   const { connect } = await import("../src/index.js");

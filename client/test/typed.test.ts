@@ -64,7 +64,7 @@ for (const [from, old] of [
   });
 }
 
-test("from: now holds for a client that was here before, too", async () => {
+test("from: now also applies to a known client", async () => {
   const main = await history();
   const first = startWorker({ client: "popup" }, main.fake, main.clock);
   await first.bridge.open("s", { from: "start" });
@@ -114,7 +114,7 @@ test("`invalid` has the path and text of each issue, and its callback acknowledg
   assert.equal(broker.session("s").acked.get("main"), 2);
 });
 
-test("without a listener for it a message that the schema refuses is not thrown away", async () => {
+test("without a listener a message that the schema refuses is not discarded", async () => {
   muteConsole();
   const { clock, broker, bridge } = startWorker();
   const session = await bridge.open("s", "ws://x", { format: "json", schema: ticks() });
@@ -150,7 +150,7 @@ test("a loop throws for a rejected message, and continues after done()", async (
   assert.equal(await read(), 30);
 });
 
-test("a schema that takes its time changes no order", async () => {
+test("an asynchronous schema does not change the order", async () => {
   const { broker, bridge } = startWorker();
   let free: (() => void) | undefined;
   const wait = new Promise<void>((resolve) => {

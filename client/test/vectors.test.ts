@@ -79,7 +79,7 @@ test("the SDK's frames match the types", async () => {
   assert.deepEqual(silent, ["reply"]);
 });
 
-test("the error codes and reasons are those of the Rust side", () => {
+test("the error codes and reasons equal those of the Rust side", () => {
   const source = readFileSync("../proto/src/wire/code.rs", "utf8");
   const table = source.slice(source.indexOf("codes! {"));
   const codes = [...table.slice(0, table.indexOf("\n}")).matchAll(/= "([a-z-]+)"/g)].map(([, word]) => word);
@@ -88,7 +88,7 @@ test("the error codes and reasons are those of the Rust side", () => {
   assert.deepEqual([...reasons].map(([, word]) => word).sort(), gapReasons.sort());
 });
 
-test("the checks do check", () => {
+test("the validators detect errors", () => {
   const hello = { type: "hello", protocol: 1 };
   assert.deepEqual(faults("to-broker", hello), []);
   assert.deepEqual(faults("to-broker", { ...hello, client: "" }), ['`client` is ""']);
