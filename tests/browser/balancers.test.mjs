@@ -81,7 +81,7 @@ async function events(t, headers = {}, coded = (response) => response) {
   return { port, say, stream };
 }
 
-test("an event stream whose head nginx holds back opens with its first event", { skip }, async (t) => {
+test("an event stream whose response head nginx delays opens with its first event", { skip }, async (t) => {
   const { world, host, dial, state, message } = await stage(t);
   const server = await events(t);
   const port = await nginx(t, world.folder, server.port);
@@ -101,7 +101,7 @@ test("an event stream whose head nginx holds back opens with its first event", {
   assert.deepEqual(states, ["connecting", "open"], "it was no fault");
 });
 
-test("an event stream that nginx holds back for too long names buffering and its header", { skip }, async (t) => {
+test("the error for an event stream that nginx delays too long names buffering and its header", { skip }, async (t) => {
   const { world, dial, told } = await stage(t);
   const server = await events(t);
   const port = await nginx(t, world.folder, server.port);
@@ -126,7 +126,7 @@ test("`X-Accel-Buffering: no` lets each event through nginx, compressed or not",
   await eventually(PATIENCE, "nginx has compressed it", async () => (await readFile(join(world.folder, "access.log"), "utf8")).includes("/a gzip"));
 });
 
-test("events are decoded from every coding that browsers take", async (t) => {
+test("events are decoded from every content coding that browsers accept", async (t) => {
   const { dial, message } = await stage(t);
   const piped = (encoder) => (response) => {
     encoder.pipe(response);

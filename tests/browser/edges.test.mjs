@@ -133,7 +133,7 @@ async function stage(t) {
   return { server, dial };
 }
 
-test("responses that Chromium reads are read, and end as they end there", async (t) => {
+test("responses that Chromium accepts are accepted, with the same end", async (t) => {
   const { dial } = await stage(t);
   const wrong = [];
   for (const [group, cases] of Object.entries(CASES)) {
@@ -164,7 +164,7 @@ test("URLs are requested as Chromium requests them", async (t) => {
   });
 });
 
-test("cookies that a server sets come back as from Chromium", async (t) => {
+test("cookies that a server sets are sent as by Chromium", async (t) => {
   const { server, dial } = await stage(t);
   await dial("cookies");
   const sent = (index, client) => {

@@ -52,7 +52,7 @@ async function ticks(world) {
 const upTo = (count) => Array.from({ length: count }, (_, at) => at + 1);
 const clients = async (world) => (await (await fetch(`http://127.0.0.1:${world.port}/api/stats`)).json()).clients;
 
-test("the gateway in plain Node.js goes on after it was killed: each tick once, over one connection", async (t) => {
+test("the gateway in plain Node.js continues after it was killed: each tick once, over one connection", async (t) => {
   const world = await made(t);
   const words = ["terminal.js", world.data, `ws://127.0.0.1:${world.port}/ws`];
   const first = start(t, world, words);
@@ -77,7 +77,7 @@ test("the gateway in plain Node.js goes on after it was killed: each tick once, 
   await soon(PATIENCE, "the program ends with its input", once(second, "exit"));
 });
 
-test("the app's window shows what came, and again when it is reloaded or the app is started again", async (t) => {
+test("the app's window shows received messages, also after a reload or a restart", async (t) => {
   const world = await made(t);
   world.browser = await Chromium.launch({ profile: world.profile, extension: "", env: world.env });
   const { devtools } = world.browser;

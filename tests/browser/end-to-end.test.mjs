@@ -11,7 +11,7 @@ import { World } from "./lib/world.mjs";
 
 const PATIENCE = 60_000;
 
-test("an extension's socket outlives its service worker", async (t) => {
+test("an extension's socket survives its service worker", async (t) => {
   const world = await World.make();
   const { server, id } = world;
   const manifest = join(world.profile, "NativeMessagingHosts", "com.longwire.bridge.json");

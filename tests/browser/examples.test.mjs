@@ -124,7 +124,7 @@ async function emit(url, options, event, after) {
   socket.disconnect();
 }
 
-test("every example does what its README says, and misses nothing while its worker sleeps", async (t) => {
+test("every example does what its README says, and loses nothing while its worker is stopped", async (t) => {
   const world = await World.make();
   const copies = join(world.folder, "examples");
   const names = ["hello", "image-bridge", "agent", "frappe", "canvas", "gateway"];

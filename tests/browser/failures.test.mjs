@@ -32,7 +32,7 @@ async function untrusted(t) {
   return listening(t, createHttps({ key: pem, cert: pem }));
 }
 
-test("every link that cannot be made is on the console, once, with what to do", async (t) => {
+test("every failed link is logged on the console, once, with its fix", async (t) => {
   const world = await World.make();
   t.after(() => world.end());
   const tls = await untrusted(t);

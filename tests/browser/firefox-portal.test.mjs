@@ -65,7 +65,7 @@ async function hosts(world) {
 
 const parent = async (pid) => Number(/^PPid:\s*(\d+)$/m.exec(await readFile(`/proc/${pid}/status`, "utf8"))[1]);
 
-test("through the portal Firefox finds the usual manifest, and sessions outlive the hosts that the portal kills", { skip }, async (t) => {
+test("through the portal Firefox finds the usual manifest, and sessions survive the hosts that the portal kills", { skip }, async (t) => {
   const { world, portal, firefox, page } = await confined(t, { allow: "yes" });
   await eventually(PATIENCE, "a connection at the server", () => world.server.clients === 1);
   assert.match(portal.output, /^start com\.longwire\.bridge for hello@longwire\.example: 0$/m);

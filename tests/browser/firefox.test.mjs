@@ -40,7 +40,7 @@ async function withPlainSockets(world) {
   return extension;
 }
 
-test("in Firefox the socket outlives its event page, its host and the browser", { skip }, async (t) => {
+test("in Firefox the socket survives its event page, its host and the browser", { skip }, async (t) => {
   const world = await installed(t);
   const { server } = world;
   const firefox = await world.firefox();
@@ -82,7 +82,7 @@ test("in Firefox the socket outlives its event page, its host and the browser", 
   assert.equal(server.clients, 1, "the connection outlives the browser");
 });
 
-test("LongwireSocket does what Firefox's WebSocket does", { skip }, async (t) => {
+test("LongwireSocket behaves like Firefox's WebSocket", { skip }, async (t) => {
   const world = await installed(t);
   const odd = await OddServer.start();
   t.after(() => odd.stop());

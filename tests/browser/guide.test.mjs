@@ -75,7 +75,7 @@ async function chromium(world, extension) {
   return url.split("/")[2];
 }
 
-test("the guide's five minutes in Chromium: the host is found without a reload, and ticks go on in the next worker", async (t) => {
+test("the guide's quick start in Chromium: the host is found without a reload, and ticks continue in the next worker", async (t) => {
   const world = await made(t);
   const extension = await folder(world);
   await writeFile(join(extension, "blank.html"), "<!doctype html>");
@@ -107,7 +107,7 @@ test("the guide's five minutes in Chromium: the host is found without a reload, 
   assert.deepEqual(once, Array.from({ length: once.length }, (_, at) => at + 1));
 });
 
-test("the guide's five minutes in Firefox", { skip: missing && "there is no firefox-esr here" }, async (t) => {
+test("the guide's quick start in Firefox", { skip: missing && "there is no firefox-esr here" }, async (t) => {
   const world = await made(t);
   const section = FIREFOX_SECTION;
   const extra = JSON.parse(`{${code("json", section)}}`);

@@ -18,7 +18,7 @@ connect().open("same", ${JSON.stringify(url)}).then((session) => {
 });
 chrome.runtime.onMessage.addListener(() => {});`;
 
-test("the two workers of split incognito mode have sessions and positions of their own", async (t) => {
+test("the two workers of split incognito mode have separate sessions and positions", async (t) => {
   const world = await World.make();
   t.after(() => world.end());
   const { id, server } = world;

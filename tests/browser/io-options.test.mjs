@@ -126,7 +126,7 @@ const bySession = (bridge, name, socketio) => (url) => {
   };
 };
 
-test("socket.io-client's options put the same on the wire by three ways", async (t) => {
+test("socket.io-client's options produce the same requests in three implementations", async (t) => {
   const world = await World.make();
   Object.assign(process.env, world.env);
   const bridge = connect({ app: APP });

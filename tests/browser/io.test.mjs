@@ -107,7 +107,7 @@ chrome.runtime.onMessage.addListener((numbers, _, respond) => {
   return folder;
 }
 
-test("io() does what socket.io-client does, and outlives the worker", async (t) => {
+test("io() behaves like socket.io-client, and survives the worker", async (t) => {
   const world = await World.make();
   const server = await serve();
   t.after(async () => {
@@ -157,7 +157,7 @@ test("io() does what socket.io-client does, and outlives the worker", async (t) 
   });
 });
 
-test("io() does what socket.io-client does where the host is not installed", async (t) => {
+test("io() behaves like socket.io-client where the host is not installed", async (t) => {
   const world = await World.make();
   const server = await serve();
   t.after(async () => {

@@ -48,7 +48,7 @@ class App {
   }
 }
 
-test("a Node.js app has sessions that outlive its processes", async (t) => {
+test("sessions of a Node.js app survive its processes", async (t) => {
   const world = await World.make();
   t.after(() => world.end());
   const stranger = new App(world, "com.example.stranger");

@@ -26,7 +26,7 @@ async function picture(page, name) {
   }
 }
 
-test("a user without Longwire is led to it, and everything goes on without a reload", async (t) => {
+test("a user without Longwire is guided through the installation, and the page continues without a reload", async (t) => {
   const world = await World.make();
   t.after(() => world.end());
   await world.launch();

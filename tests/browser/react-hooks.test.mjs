@@ -70,7 +70,7 @@ async function draws(t, page, { server, port }) {
   assert.match(await shown(), /done: 250 characters/);
 }
 
-test("the hooks in Chromium go on after the server was started again", async (t) => {
+test("the hooks in Chromium continue after a server restart", async (t) => {
   const it = await made(t);
   const { world, readme, extension } = it;
   const [, command] = /`longwire (install --extension [a-p]{32})`/.exec(readme);
@@ -79,7 +79,7 @@ test("the hooks in Chromium go on after the server was started again", async (t)
   await draws(t, await world.browser.open(command.split(" ")[2], "panel.html"), it);
 });
 
-test("the hooks in Firefox go on after the server was started again", { skip: noFirefox }, async (t) => {
+test("the hooks in Firefox continue after a server restart", { skip: noFirefox }, async (t) => {
   const it = await made(t);
   const { world, readme, extension } = it;
   const [, command] = /`longwire (install --extension \S+@\S+ --browser firefox)`/.exec(readme);

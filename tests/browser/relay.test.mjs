@@ -75,7 +75,7 @@ async function webServer(t) {
 const data = (page) => page.evaluate(() => ({ ...document.documentElement.dataset }));
 const seen = async (page) => JSON.parse((await data(page)).seen ?? "[]");
 
-test("content scripts receive and send through the worker, and outlive it", async (t) => {
+test("content scripts receive and send through the worker, and survive it", async (t) => {
   const world = await World.make();
   t.after(() => world.end());
   const { id, server } = world;

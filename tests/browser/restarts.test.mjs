@@ -107,7 +107,7 @@ test("the extension is reloaded, and the browser restarted: nothing lost", async
   assert.equal(server.connections, 1, "one connection all along");
 });
 
-test("two profiles of one user have sessions of their own", async (t) => {
+test("two profiles of one user have separate sessions", async (t) => {
   const world = await connected(t);
   const other = join(world.folder, "other-profile");
   await cp(join(world.profile, "NativeMessagingHosts"), join(other, "NativeMessagingHosts"), { recursive: true });
@@ -152,7 +152,7 @@ test("a page and the worker share a session, each at its own pace", async (t) =>
   assert.deepEqual(await ticks(page), upTo(40));
 });
 
-test("messages larger than the pipe takes, in every form", async (t) => {
+test("messages larger than the pipe accepts, in every form", async (t) => {
   const world = await connected(t);
   const odd = await OddServer.start();
   t.after(() => odd.stop());

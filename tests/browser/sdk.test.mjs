@@ -10,7 +10,7 @@ import { World } from "./lib/world.mjs";
 
 const LONG = 300_000;
 
-test("LongwireSocket does what WebSocket does", async (t) => {
+test("LongwireSocket behaves like WebSocket", async (t) => {
   const world = await World.make();
   const odd = await OddServer.start();
   try {

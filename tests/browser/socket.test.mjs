@@ -58,7 +58,7 @@ console.error = (...told) => postMessage(told.map(String).join(" "));
 new LongwireSocket("ws://127.0.0.1:1024/");
 `;
 
-test("a page that is left closes its sockets with 1001, and no other page's", async (t) => {
+test("navigating away closes the sockets of the page with 1001, and no others", async (t) => {
   const world = await started(t);
   const { server, page } = world;
   const other = await world.browser.open(world.id, "other.html");

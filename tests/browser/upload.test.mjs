@@ -45,7 +45,7 @@ function expected(count, length) {
   return hash.digest("hex");
 }
 
-test("an upload of 120 MB that waits for bufferedAmount arrives whole", async (t) => {
+test("an upload of 120 MB that waits for bufferedAmount arrives completely", async (t) => {
   const { world, seen, url } = await started(t);
   const since = Date.now();
   const told = await world.page.evaluateFor(
@@ -75,7 +75,7 @@ test("an upload of 120 MB that waits for bufferedAmount arrives whole", async (t
   assert.ok(told.most <= 5 * MIB, `bufferedAmount was ${told.most}`);
 });
 
-test("Blobs from a session arrive in their places", async (t) => {
+test("Blobs from a session arrive in order", async (t) => {
   const { world, seen, url } = await started(t);
   await world.page.evaluateFor(
     LONG,

@@ -31,7 +31,7 @@ async function site(t) {
   return { url: `http://127.0.0.1:${port}`, connections };
 }
 
-test("a task goes on in the window of VS Code that was reloaded: each step once, over one connection", { skip: VsCode.missing }, async (t) => {
+test("a task continues in a reloaded VS Code window: each step once, over one connection", { skip: VsCode.missing }, async (t) => {
   const world = await World.make();
   let code;
   t.after(async () => {

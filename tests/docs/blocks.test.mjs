@@ -83,7 +83,7 @@ test("every JSON block is valid", () => {
   }
 });
 
-test("what the blocks call exists, with these options", async (t) => {
+test("every API and option used in the blocks exists", async (t) => {
   const project = await Project.make(t, { type: "module" });
   await project.write("scope.ts", SCOPE);
   const checked = scripts.filter((one) => !reasonOf(one));

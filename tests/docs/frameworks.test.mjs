@@ -36,7 +36,7 @@ async function writeJsx(project, name, code) {
   await project.write(name, js);
 }
 
-test("Vue: messages and state, and the session is left with its scope", async (t) => {
+test("Vue: messages and state, and the session is detached with its scope", async (t) => {
   const { project, browser } = await made(t);
   await project.write("use-session.js", await block(PAGE, "## Vue", "js"));
   const { useSession } = await project.import("./use-session.js");
@@ -57,7 +57,7 @@ test("Vue: messages and state, and the session is left with its scope", async (t
   assert.equal(messages.value.length, 2, "nothing comes after the scope has ended");
 });
 
-test("Svelte: a store that opens with its first subscriber and is left with its last", async (t) => {
+test("Svelte: a store that opens with its first subscriber and detaches with its last", async (t) => {
   const { project, browser } = await made(t);
   await project.write("messages.js", await block(PAGE, "## Svelte", "js"));
   const { messages } = await project.import("./messages.js");
@@ -75,7 +75,7 @@ test("Svelte: a store that opens with its first subscriber and is left with its 
   assert.deepEqual(seen, [7]);
 });
 
-test("React: the component of the page shows what comes", async (t) => {
+test("React: the component of the page shows received messages", async (t) => {
   const { project, browser } = await made(t);
   await writeJsx(project, "prices.js", await block(PAGE, "## React", "jsx"));
   const { act, createElement, createRoot } = await dom(project);
