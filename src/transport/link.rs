@@ -11,8 +11,8 @@
 
 mod ending;
 mod pings;
+mod socket_reader;
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
@@ -22,7 +22,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_channel::mpsc as queue;
 use futures_util::StreamExt as _;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::cookies::SharedJar;
@@ -37,6 +37,7 @@ use super::{Network, Place, place};
 use crate::core::io::{DialId, LinkEvent, Target};
 use ending::Over;
 use pings::Pings;
+use socket_reader::SocketReader;
 
 /// The most that one event carries.
 const MAX_EVENT: InboxLimit = InboxLimit {
@@ -48,10 +49,6 @@ const MAX_READ_AHEAD: InboxLimit = InboxLimit {
     messages: 64,
     bytes: 64 * 1024,
 };
-/// Bytes read in one system call.
-const READ_BYTES: usize = 64 * 1024;
-/// Bytes an incomplete header or small frame may leave over; more than any of them.
-const MAX_LEFT_OVER_BYTES: usize = 4 * 1024;
 /// Bytes read before the task yields to others.
 const MAX_READ_BYTES_PER_POLL: usize = 64 * 1024;
 /// Messages and pings taken from the commands and not yet encoded.
@@ -130,12 +127,8 @@ struct Link<S, W> {
     /// The place in the queue that is being waited for; made only when the queue is full.
     waiting: Option<Pin<Box<dyn Future<Output = Permit<W>> + Send>>>,
     place: Box<Place>,
-    reader: FrameReader,
+    reader: SocketReader,
     inbox: Inbox,
-    /// Bytes read and not yet decoded.
-    undecoded: Vec<u8>,
-    /// `undecoded` was left because the inbox was full, not because it is incomplete.
-    unread: bool,
     writer: Writer,
     /// Writing failed. What the server sent before may still be readable.
     broken: Option<io::Error>,
@@ -143,8 +136,6 @@ struct Link<S, W> {
     pings: Pings,
     /// `Written` as last reported.
     reported: u64,
-    /// Bytes arrived since the last event that reports it.
-    alive: bool,
 }
 
 impl<S, W> Link<S, W>
@@ -160,23 +151,18 @@ where
         events: Events<W>,
     ) -> Self {
         let place = place(&target.url).map(|(place, _)| place).unwrap_or_default();
+        let inflater = upgraded.deflate.map(Inflater::new);
+        let frames =
+            FrameReader::new(target.max_message, target.json, inflater).counted_by(events.credit.clone());
         Self {
             socket: upgraded.stream,
             commands,
             early,
             waiting: None,
             place: Box::new(place),
-            reader: FrameReader::new(
-                target.max_message,
-                target.json,
-                upgraded.deflate.map(Inflater::new),
-            )
-            .counted_by(events.credit.clone()),
+            reader: SocketReader::new(frames, upgraded.early.into()),
             events,
             inbox: Inbox::default(),
-            unread: !upgraded.early.is_empty(),
-            alive: !upgraded.early.is_empty(),
-            undecoded: Vec::from(upgraded.early),
             writer: Writer::default(),
             broken: None,
             paused: false,
@@ -197,7 +183,10 @@ where
             {
                 self.broken = Some(error);
             }
-            let read = self.poll_read(cx, &mut budget);
+            let limit = self.limit();
+            let read = self
+                .reader
+                .poll(cx, &mut self.socket, &mut self.inbox, limit, &mut budget);
             let asked = self.answer();
             if let Poll::Ready(Err(over)) = read {
                 return Poll::Ready(over);
@@ -269,72 +258,6 @@ where
         }
     }
 
-    /// Reads until the socket has no more (`Pending`) or the inbox is full (`Ready`).
-    fn poll_read(&mut self, cx: &mut Context<'_>, budget: &mut usize) -> Poll<Result<(), Over>> {
-        thread_local! {
-            /// One for all links of a thread: nothing stays in it between two reads.
-            static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; MAX_LEFT_OVER_BYTES + READ_BYTES].into());
-        }
-        let limit = self.limit();
-        while !self.inbox.holds(limit.messages, limit.bytes) {
-            if self.unread {
-                let undecoded = std::mem::take(&mut self.undecoded);
-                self.decode_frames(&undecoded, limit)?;
-                continue;
-            }
-            if *budget == 0 {
-                return Poll::Pending;
-            }
-            let read = SCRATCH.with_borrow_mut(|scratch| {
-                let undecoded_len = self.undecoded.len();
-                scratch[..undecoded_len].copy_from_slice(&self.undecoded);
-                let mut buf = ReadBuf::new(&mut scratch[undecoded_len..]);
-                let read = match Pin::new(&mut self.socket).poll_read(cx, &mut buf) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(())) if buf.filled().is_empty() => Err(Over::Lost(None)),
-                    // TLS without close_notify counts as an end without a close frame.
-                    Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                        Err(Over::Lost(None))
-                    }
-                    Poll::Ready(Err(error)) => Err(Over::Lost(Some(error))),
-                    Poll::Ready(Ok(())) => Ok(buf.filled().len()),
-                };
-                self.undecoded.clear();
-                let n = match read {
-                    Ok(n) => n,
-                    Err(over) => return Poll::Ready(Err(over)),
-                };
-                *budget = budget.saturating_sub(n);
-                self.alive = true;
-                Poll::Ready(self.decode_frames(&scratch[..undecoded_len + n], limit))
-            });
-            match read {
-                Poll::Ready(result) => result?,
-                Poll::Pending => {
-                    self.reader.release_buffers();
-                    if self.undecoded.is_empty() {
-                        self.undecoded = Vec::new();
-                    }
-                    return Poll::Pending;
-                }
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn decode_frames(&mut self, bytes: &[u8], limit: InboxLimit) -> Result<(), Over> {
-        let taken = self
-            .reader
-            .read(bytes, &mut self.inbox, limit)
-            .map_err(Over::Violated)?;
-        if let Some((code, reason)) = self.inbox.close.take() {
-            return Err(Over::Closed { code, reason });
-        }
-        self.undecoded.extend_from_slice(&bytes[taken..]);
-        self.unread = taken < bytes.len() && self.inbox.holds(limit.messages, limit.bytes);
-        Ok(())
-    }
-
     /// Answers pings (`true`: there is something to write), and sorts the answers to ours.
     fn answer(&mut self) -> bool {
         let asked = !self.inbox.pings.is_empty();
@@ -355,24 +278,24 @@ where
             return Some(LinkEvent::Written(self.reported));
         }
         if messages == MessageFlow::Deliver && !self.inbox.messages.is_empty() {
-            self.alive = false;
+            self.reader.take_alive();
             self.inbox.bytes = 0;
             let messages = std::mem::take(&mut self.inbox.messages);
             self.events.credit.spend(&messages);
             return Some(LinkEvent::Messages(messages));
         }
         if let Some(token) = self.pings.next_answered() {
-            self.alive = false;
+            self.reader.take_alive();
             return Some(LinkEvent::Pong(token));
         }
-        std::mem::take(&mut self.alive).then_some(LinkEvent::Alive)
+        self.reader.take_alive().then_some(LinkEvent::Alive)
     }
 
     fn has_event(&self, messages: MessageFlow) -> bool {
         self.writer.written() > self.reported
             || (messages == MessageFlow::Deliver && !self.inbox.messages.is_empty())
             || self.pings.has_answered()
-            || self.alive
+            || self.reader.is_alive()
     }
 
     /// Sends the events that are ready, while the channel has room; `false` when the receiver is gone.
