@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_into_the_inbox_comes_before_the_socket_is_read_again() {
+    fn undecoded_frames_are_decoded_before_the_next_read_of_the_socket() {
         let mut reader = reader(&[]);
         let both = [frame("one"), frame("two")].concat();
         assert_eq!(
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_incomplete_waits_for_its_rest() {
+    fn an_incomplete_frame_is_kept_until_the_budget_allows_the_next_read() {
         let whole = frame("one");
         let (begin, rest) = whole.split_at(3);
         let mut reader = reader(begin);

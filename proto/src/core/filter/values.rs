@@ -97,7 +97,7 @@ mod tests {
     use crate::wire::payload::Payload;
 
     #[test]
-    fn beyond_the_limit_the_values_are_forgotten() {
+    fn a_new_value_beyond_the_limit_clears_the_remembered_values() {
         let mut values = KeyValues::default();
         for number in 0..MAX_VALUES as u64 {
             values.note(number.to_string(), number);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_have_the_same_text_and_messages_without_one_share_theirs() {
+    fn values_are_compared_by_content_and_long_ones_by_their_hash() {
         let at = |text: &str| {
             let payload = Payload::text(text);
             value_at(&ParsedMessage::at(&payload), Some("/k"))

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_is_ready_until_it_waits_for_the_rule() {
+    fn the_ready_rule_must_match_within_its_timeout() {
         let mut readiness = Readiness::default();
         assert!(readiness.is_ready() && readiness.deadline().is_none());
         assert!(!readiness.is_late(Duration::MAX));
