@@ -97,17 +97,14 @@ impl Drop for Broker {
     }
 }
 
-/// Processor time of a process so far, in steps of 10 ms; zero where the system does not say.
+/// Processor time that the threads of a process have taken so far; zero where the system does not say.
 pub(crate) fn cpu(process: &Child) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: u64 = after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|number| number.parse::<u64>().ok())
-        .sum();
-    Duration::from_millis(ticks * 10)
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", process.id()));
+    let nanos = tasks.into_iter().flatten().flatten().filter_map(|task| {
+        let schedstat = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        schedstat.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
 }
 
 /// Resident memory of a process, in kB; zero where the system does not say.

@@ -41,7 +41,7 @@ pub(crate) fn print() {
     println!(
         "{:<34} {:>11.1}%",
         "of one core, broker",
-        share(broker.cpu() - before)
+        share(broker.cpu().saturating_sub(before))
     );
     println!(
         "{:<34} {:>11.1}%",

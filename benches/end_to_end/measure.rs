@@ -94,7 +94,10 @@ pub(crate) fn down(server: &Server, broker: &Broker, subject: &Subject, down: &D
     }
     let (first, head) = first.unwrap();
     let took = first.elapsed().mul_f64(count as f64 / (count - head) as f64);
-    let cpu = (broker.cpu() - before.0, port.cpu() - before.1);
+    let cpu = (
+        broker.cpu().saturating_sub(before.0),
+        port.cpu().saturating_sub(before.1),
+    );
     port.close();
     taken(count, size, took, Some(cpu))
 }
@@ -128,7 +131,10 @@ pub(crate) fn up(server: &Server, broker: &Broker, subject: &Subject, up: &Up) -
         counted = port.counted();
     }
     let took = start.elapsed();
-    let cpu = (broker.cpu() - before.0, port.cpu() - before.1);
+    let cpu = (
+        broker.cpu().saturating_sub(before.0),
+        port.cpu().saturating_sub(before.1),
+    );
     port.close();
     taken(up.count, 200, took, Some(cpu))
 }
