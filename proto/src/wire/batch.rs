@@ -16,7 +16,7 @@ use super::long_frame::LongFrame;
 use super::message::{BrokerFrame, MessageRun};
 use super::part::{Part, split};
 use super::payload::{Payload, as_text};
-use super::record::{ErrorInfo, json_error_text};
+use super::record::{ErrorInfo, json_error_text, utf8};
 
 /// Bytes of a batch beyond which a new one is begun.
 pub const BATCH: usize = 256 << 10;
@@ -245,7 +245,7 @@ impl<'a> Shape<'a> {
     /// Tells a batch and a part from other frames, which are not looked into.
     ///
     /// # Errors
-    /// `bad-json` or `bad-frame` for a batch or part that is malformed.
+    /// `bad-json` or `bad-frame` for a batch or part that is malformed or not UTF-8.
     pub fn of(json: &'a [u8]) -> Result<Self, ErrorInfo> {
         #[derive(Deserialize)]
         struct Kind<'a> {
@@ -266,10 +266,10 @@ impl<'a> Shape<'a> {
             },
         };
         match &*kind {
-            "batch" => serde_json::from_slice::<Batch<'_>>(json)
+            "batch" => serde_json::from_str::<Batch<'_>>(utf8(json)?)
                 .map(|batch| Self::Batch(batch.frames.0))
                 .map_err(|error| malformed("batch", &error)),
-            "part" => serde_json::from_slice(json)
+            "part" => serde_json::from_str(utf8(json)?)
                 .map(Self::Part)
                 .map_err(|error| malformed("part", &error)),
             _ => Ok(Self::Single),

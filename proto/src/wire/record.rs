@@ -150,6 +150,17 @@ impl ErrorInfo {
     }
 }
 
+/// A frame as text: looking at all of it once takes less than looking at each of its strings.
+pub(crate) fn utf8(json: &[u8]) -> Result<&str, ErrorInfo> {
+    std::str::from_utf8(json).map_err(|error| {
+        let at = error.valid_up_to();
+        ErrorInfo::new(
+            Code::BadJson,
+            format!("a frame must be UTF-8, its byte {at} is not"),
+        )
+    })
+}
+
 /// What is wrong with a value, in JSON's terms: without Rust's names for what was expected, and without a place in a text
 /// that nobody sees.
 pub(crate) fn json_error_text(error: &serde_json::Error) -> String {

@@ -18,7 +18,7 @@ use super::field::{
 use super::from_extension::{Authorize, ClientFrame, Conflict, Hello, Open, RefusedFrame, Reply, Resume};
 use crate::wire::code::Code;
 use crate::wire::options::{Options, Window};
-use crate::wire::record::{ErrorInfo, Name, json_error_text};
+use crate::wire::record::{ErrorInfo, Name, json_error_text, utf8};
 use crate::wire::socketio::auth_object;
 
 /// Every field of every frame, not yet looked into: one pass over the bytes.
@@ -116,7 +116,7 @@ impl ClientFrame {
     /// Reads one frame. `Ok(None)` is an unknown type that says `"optional": true`.
     ///
     /// # Errors
-    /// `bad-json`, `bad-frame` naming the field, `unknown-type`, `bad-session-name`, `bad-option`, `unsupported`.
+    /// `bad-json` (of what is not UTF-8 too), `bad-frame` naming the field, `unknown-type`, `bad-session-name`, `bad-option`, `unsupported`.
     pub fn parse(bytes: &[u8]) -> Result<Option<Self>, RefusedFrame> {
         let fields = Fields::read(bytes)?;
         fields.frame().map_err(|error| RefusedFrame {
@@ -129,20 +129,20 @@ impl ClientFrame {
 
 impl<'a> Fields<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, RefusedFrame> {
-        serde_json::from_slice(bytes).map_err(|error| {
-            let code = match error.classify() {
-                serde_json::error::Category::Data => Code::BadFrame,
-                _ => Code::BadJson,
-            };
-            let error = ErrorInfo::new(
-                code,
-                format!("a frame must be one JSON object: {}", json_error_text(&error)),
-            );
-            RefusedFrame {
-                error,
-                id: None,
-                session: None,
-            }
+        let parsed = utf8(bytes).and_then(|text| {
+            serde_json::from_str(text).map_err(|error| {
+                let code = match error.classify() {
+                    serde_json::error::Category::Data => Code::BadFrame,
+                    _ => Code::BadJson,
+                };
+                let why = json_error_text(&error);
+                ErrorInfo::new(code, format!("a frame must be one JSON object: {why}"))
+            })
+        });
+        parsed.map_err(|error| RefusedFrame {
+            error,
+            id: None,
+            session: None,
         })
     }
 

@@ -10,6 +10,22 @@ fn refused(json: &str) -> RefusedFrame {
 }
 
 #[test]
+fn a_frame_that_is_not_utf8_is_refused_with_the_byte() {
+    for bytes in [
+        &b"{\"type\":\"ping\",\"id\":\"\xff\"}"[..],
+        b"{\"type\":\"ping\",\"id\":\"1\",\"x\":\"\xff\"}",
+    ] {
+        let refusal = ClientFrame::parse(bytes).unwrap_err();
+        let at = bytes.iter().position(|byte| *byte == 0xff).unwrap();
+        assert_eq!(refusal.error.code, Code::BadJson);
+        assert!(
+            refusal.error.message.contains(&format!("byte {at} ")),
+            "{refusal:?}"
+        );
+    }
+}
+
+#[test]
 fn close_accepts_application_codes_or_no_code() {
     for code in [1000, 1001, 1005, 3000, 4999] {
         let json = format!(r#"{{"type":"close","session":"s","code":{code}}}"#);
