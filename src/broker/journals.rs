@@ -194,6 +194,7 @@ impl JournalStore {
             number,
             failure,
             wants_snapshot,
+            entries: _,
         } = written;
         self.progress.done(&journal, number);
         if wants_snapshot {

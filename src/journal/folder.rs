@@ -125,16 +125,21 @@ impl Folder {
         Ok(())
     }
 
+    /// Makes room for entries that are to be applied.
+    pub(super) fn reserve(&mut self, entries: &[JournalEntry]) {
+        self.pending.reserve(entries);
+    }
+
     /// Appends or trims, as an entry says.
-    pub(super) fn apply(&mut self, limit: SpaceLimit, entry: JournalEntry) -> Result<(), JournalError> {
+    pub(super) fn apply(&mut self, limit: SpaceLimit, entry: &JournalEntry) -> Result<(), JournalError> {
         match entry {
             JournalEntry::Append { record, sync } => {
-                self.append(&record)?;
-                if sync { self.sync(limit) } else { Ok(()) }
+                self.append(record)?;
+                if *sync { self.sync(limit) } else { Ok(()) }
             }
             JournalEntry::Trim { seq } => {
                 // Log entries up to it are no longer needed.
-                self.trimmed = self.trimmed.max(seq);
+                self.trimmed = self.trimmed.max(*seq);
                 Ok(())
             }
             JournalEntry::Remove => Ok(()),

@@ -224,27 +224,25 @@ impl Journals {
     /// # Errors
     /// Why the journal has just been given up. Told once.
     pub fn apply(&mut self, id: &JournalId, entry: JournalEntry) -> Result<(), JournalError> {
-        self.apply_all(id, [entry])
+        self.apply_all(id, std::slice::from_ref(&entry))
     }
 
     /// Does several things to a journal, in order.
     ///
     /// # Errors
     /// Why the journal has just been given up. Told once.
-    pub fn apply_all(
-        &mut self,
-        id: &JournalId,
-        entries: impl IntoIterator<Item = JournalEntry>,
-    ) -> Result<(), JournalError> {
-        let mut entries = entries.into_iter().peekable();
+    pub fn apply_all(&mut self, id: &JournalId, entries: &[JournalEntry]) -> Result<(), JournalError> {
+        let all = entries;
+        let mut entries = all.iter().peekable();
         let mut done = Ok(());
         while let Some(entry) = entries.next() {
             let step = match entry {
                 JournalEntry::Remove => self.remove(id),
-                entry => self.make_for(id, &entry).and_then(|()| {
+                entry => self.make_for(id, entry).and_then(|()| {
                     self.work(id, |folder, limit| {
+                        folder.reserve(all);
                         folder.apply(limit, entry)?;
-                        while let Some(next) = entries.next_if(|next| *next != JournalEntry::Remove) {
+                        while let Some(next) = entries.next_if(|next| **next != JournalEntry::Remove) {
                             folder.apply(limit, next)?;
                         }
                         Ok(())

@@ -3,7 +3,7 @@
 use super::quota::JournalError;
 use super::record;
 use super::segment;
-use crate::core::journal::RawRecord;
+use crate::core::journal::{JournalEntry, RawRecord};
 
 /// A buffer above this size is not kept between writes: most sessions are idle most of the time.
 const MAX_IDLE_BUFFER_BYTES: usize = 16 << 10;
@@ -29,6 +29,12 @@ impl RecordBuffer {
         let mut bytes = Vec::with_capacity(segment::HEADER + usize::try_from(snapshot).unwrap_or(0));
         segment::header(&mut bytes, snapshot);
         Self { bytes, top: 0 }
+    }
+
+    /// Makes room for entries that are to be added, so that the buffer does not grow several times.
+    pub(super) fn reserve(&mut self, entries: &[JournalEntry]) {
+        let bytes = |entry: &JournalEntry| record::OVERHEAD + entry.appended_bytes();
+        self.bytes.reserve(entries.iter().map(bytes).sum());
     }
 
     /// Adds a record.

@@ -12,6 +12,9 @@ use crate::core::journal::{JournalEntry, JournalId, RawRecord};
 
 use super::{JournalError, Journals};
 
+/// Larger records are freed by the thread that writes, since that takes time.
+const MAX_RETURNED_BYTES: usize = 64 << 10;
+
 /// What is to be done to one journal.
 #[derive(Debug)]
 pub struct Work {
@@ -32,6 +35,9 @@ pub struct Written {
     pub failure: Option<JournalError>,
     /// The next work is to bring the session's state.
     pub wants_snapshot: bool,
+    /// What was written, but for what is large: for the thread that made it to free. If this one did, the two would wait
+    /// for each other in the allocator, several times for each message.
+    pub entries: Vec<JournalEntry>,
 }
 
 #[derive(Debug)]
@@ -105,16 +111,18 @@ fn perform(journals: &mut Journals, work: Work) -> Written {
     let Work {
         journal,
         number,
-        entries,
+        mut entries,
         snapshot,
     } = work;
-    let failure = journals.apply_all(&journal, entries).err();
+    let failure = journals.apply_all(&journal, &entries).err();
+    entries.retain(|entry| entry.appended_bytes() <= MAX_RETURNED_BYTES);
     let failure = failure.or(journals.flush(&journal, snapshot.as_deref()).err());
     Written {
         wants_snapshot: journals.wants_snapshot(&journal),
         journal,
         number,
         failure,
+        entries,
     }
 }
 

@@ -64,6 +64,16 @@ pub enum JournalEntry {
     Remove,
 }
 
+impl JournalEntry {
+    /// Bytes that it appends.
+    pub const fn appended_bytes(&self) -> usize {
+        match self {
+            Self::Append { record, .. } => record.len(),
+            Self::Trim { .. } | Self::Remove => 0,
+        }
+    }
+}
+
 /// What a journal has lost, as its recovery found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {

@@ -1,6 +1,6 @@
 //! The bytes of a log entry: to whom it goes, then a message with its time, or a tag and what else it is.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes};
 use serde::Serialize;
 
 use super::forms::{ErrorForm, GapForm, ReportForm, StateForm};
@@ -18,7 +18,7 @@ const RESPONSE: u8 = 13;
 
 /// The bytes of a log entry.
 pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> RawRecord {
-    let mut data = BytesMut::with_capacity(size_hint(&record.body));
+    let mut data = Vec::with_capacity(size_hint(&record.body));
     let mut content = Bytes::new();
     data.put_u32_le(audience.map_or(0, |client| client.0));
     match &record.body {
@@ -44,7 +44,7 @@ pub(crate) fn encode_record(record: &Record, audience: Option<ClientId>) -> RawR
     RawRecord {
         kind: RECORD,
         seq: record.seq,
-        data: data.freeze(),
+        data: data.into(),
         content,
     }
 }
@@ -104,8 +104,9 @@ pub(super) fn decode_record(record: &RawRecord) -> Option<JournalRecord> {
     })
 }
 
-fn put_json(data: &mut BytesMut, tag: u8, value: &impl Serialize) {
+fn put_json(data: &mut Vec<u8>, tag: u8, value: &impl Serialize) {
     data.put_u64_le(0);
     data.put_u8(tag);
-    data.put_slice(&json(value));
+    // Strings, numbers and flags in memory: this cannot fail.
+    let _ = serde_json::to_writer(data, value);
 }

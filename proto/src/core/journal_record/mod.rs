@@ -2,22 +2,22 @@
 //!
 //! It holds no credentials: URLs, headers, cookies and greetings are never written.
 
+mod accepted;
 mod forms;
 mod log_entry;
 mod payload;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::wire::message::USUAL_LANE;
-use crate::wire::payload::Payload;
 use crate::wire::record::{Name, Outcome, Record};
 
+pub(crate) use self::accepted::{Accepted, AcceptedHead};
+use self::accepted::{decode_accepted, encode_accepted};
 use self::forms::OutcomeForm;
-pub(crate) use self::forms::{OverflowForm, WantedForm};
+pub(crate) use self::forms::OverflowForm;
 use self::log_entry::decode_record;
 pub(crate) use self::log_entry::encode_record;
-use self::payload::{put_payload, take_payload};
 use super::identity::ClientId;
 use super::journal::RawRecord;
 
@@ -95,38 +95,6 @@ pub(crate) struct Meta {
     pub(crate) overflow: OverflowForm,
 }
 
-/// An accepted message.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Accepted {
-    pub(crate) head: AcceptedHead,
-    pub(crate) payload: Payload,
-}
-
-/// What is known of an accepted message besides its payload.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct AcceptedHead {
-    pub(crate) serial: u64,
-    pub(crate) client: u32,
-    pub(crate) id: Name,
-    pub(crate) resend: bool,
-    #[serde(default)]
-    pub(crate) volatile: bool,
-    pub(crate) receipt: bool,
-    #[serde(default = "usual_lane")]
-    pub(crate) lane: u8,
-    pub(crate) is_request: bool,
-    /// Milliseconds it may still wait.
-    pub(crate) ttl: u64,
-    /// Wall clock after which it may wait no more: time passes for it while there is no broker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) until: Option<u64>,
-    pub(crate) wanted: Option<WantedForm>,
-}
-
-const fn usual_lane() -> u8 {
-    USUAL_LANE
-}
-
 impl JournalRecord {
     /// The record's bytes.
     pub(crate) fn encode(&self) -> RawRecord {
@@ -142,13 +110,9 @@ impl JournalRecord {
                 lost_before,
             } => (POSITION, 0, json(&(id, name, acked, lost_before))),
             Self::Accepted(accepted) => {
-                let head = json(&accepted.head);
-                let copied = accepted.payload.len().min(MAX_COPIED);
-                let mut data = BytesMut::with_capacity(8 + head.len() + copied);
-                data.put_u32_le(u32::try_from(head.len()).unwrap_or(0));
-                data.put_slice(&head);
-                content = put_payload(&mut data, &accepted.payload);
-                (ACCEPTED, 0, data.freeze())
+                let (data, apart) = encode_accepted(accepted);
+                content = apart;
+                (ACCEPTED, 0, data)
             }
             Self::Intent(serial) => (INTENT, 0, Bytes::copy_from_slice(&serial.to_le_bytes())),
             Self::Settled { client, id, outcome } => {
@@ -193,12 +157,7 @@ impl JournalRecord {
                     lost_before,
                 }
             }
-            ACCEPTED => {
-                let length = u32::from_le_bytes(data.get(..4)?.try_into().ok()?) as usize;
-                let head = serde_json::from_slice(data.get(4..4 + length)?).ok()?;
-                let payload = take_payload(data.slice(4 + length..))?;
-                Self::Accepted(Box::new(Accepted { head, payload }))
-            }
+            ACCEPTED => Self::Accepted(Box::new(decode_accepted(data)?)),
             INTENT => Self::Intent(number(data)?),
             SETTLED => {
                 let (client, id, outcome): (_, _, Option<OutcomeForm>) = serde_json::from_slice(data).ok()?;

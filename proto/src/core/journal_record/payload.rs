@@ -2,7 +2,7 @@
 //!
 //! The tags are below those of other log entries, which stand in the same place.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes};
 
 use super::{MAX_COPIED, json};
 use crate::wire::json::is_valid;
@@ -14,7 +14,7 @@ const BINARY: u8 = 2;
 const EVENT: u8 = 3;
 
 /// Appends a payload; the content of a large one is not copied, it comes out and belongs behind `data`.
-pub(super) fn put_payload(data: &mut BytesMut, payload: &Payload) -> Bytes {
+pub(super) fn put_payload(data: &mut Vec<u8>, payload: &Payload) -> Bytes {
     data.put_u8(match payload {
         Payload::Text(_) => TEXT,
         Payload::Json(_) => JSON,

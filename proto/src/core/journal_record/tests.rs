@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::wire::code::{Code, GapReason};
+use crate::wire::payload::Payload;
 use crate::wire::record::{
     Body, Continuity, ErrorInfo, Gap, OutcomeReport, ResponseReport, State, StateChange,
 };
