@@ -25,10 +25,10 @@ mod record;
 mod record_buffer;
 mod recovery;
 mod segment;
+mod slots;
 mod usage;
 mod writer;
 
-use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ use folder::Folder;
 use quota::SpaceLimit;
 pub use quota::{JournalError, Quota};
 use recovery::is_name;
-use usage::DiskUsage;
+use slots::Slots;
 pub use writer::{JournalWriter, Work, Written};
 
 /// What is added to the name of a journal that could not be written any more.
@@ -49,21 +49,9 @@ const STALE: &str = ".stale";
 #[derive(Debug)]
 pub struct Journals {
     dir: PathBuf,
-    quota: Quota,
-    journals: HashMap<JournalId, Slot>,
-    usage: DiskUsage,
-    open_files: usize,
+    slots: Slots,
     /// Held as long as this lives; the system releases it when the process ends.
     _lock: File,
-}
-
-#[derive(Debug)]
-enum Slot {
-    Open(Box<Folder>),
-    /// Given up, and reported.
-    Lost,
-    /// Could not be read, say because a later version wrote it; its files are not touched. Holds what is not yet reported.
-    Refused(Option<JournalError>),
 }
 
 /// Whether what a journal holds is all that others have seen.
@@ -121,10 +109,7 @@ impl Journals {
         })?;
         let mut journals = Self {
             dir: dir.to_owned(),
-            quota,
-            journals: HashMap::new(),
-            usage: DiskUsage::default(),
-            open_files: 0,
+            slots: Slots::new(quota),
             _lock: lock,
         };
         let mut paths = Vec::new();
@@ -151,8 +136,7 @@ impl Journals {
                 each(&mut journals, recovered);
             }
         }
-        let slots = journals.journals.values();
-        let count = slots.filter(|slot| matches!(slot, Slot::Refused(_))).count();
+        let count = journals.slots.count_refused();
         if count > 0 {
             tracing::warn!(count, "some journals are not used; their files stay as they are");
         }
@@ -161,8 +145,8 @@ impl Journals {
 
     /// A journal cannot be used after all; its files are not touched.
     pub fn refuse(&mut self, id: &JournalId) {
-        if self.take(id).is_some() {
-            self.journals.insert(id.clone(), Slot::Refused(None));
+        if self.slots.take(id).is_some() {
+            self.slots.refuse(id.clone(), None);
         }
     }
 
@@ -176,10 +160,8 @@ impl Journals {
     }
 
     fn recover(&mut self, id: JournalId, path: PathBuf, freshness: Freshness) -> Option<Recovered> {
-        if self.usage.journals_of(&id) >= self.quota.journals {
-            let limit = self.quota.journals;
-            self.journals
-                .insert(id, Slot::Refused(Some(JournalError::TooMany { limit })));
+        if let Err(too_many) = self.slots.check_count(&id) {
+            self.slots.refuse(id, Some(too_many));
             return None;
         }
         match Folder::recover(path) {
@@ -195,20 +177,16 @@ impl Journals {
                     }
                     return None;
                 }
-                let bytes = folder.bytes();
-                let limit = self.usage.limit_beside(&id, 0, self.quota);
-                if let Err(full) = limit.check_shared(bytes) {
+                if let Err(full) = self.slots.add_recovered(&id, folder) {
                     tracing::debug!(journal = %id.0, %full, "a journal beyond the quota is not used");
-                    self.journals.insert(id, Slot::Refused(Some(full)));
+                    self.slots.refuse(id, Some(full));
                     return None;
                 }
-                self.usage.add_journal(&id, bytes);
-                self.journals.insert(id.clone(), Slot::Open(Box::new(folder)));
                 Some(Recovered { id, records, damage })
             }
             Err(error) => {
                 tracing::warn!(journal = %id.0, %error, "cannot use a journal; its files are not changed");
-                self.journals.insert(id, Slot::Refused(Some(error)));
+                self.slots.refuse(id, Some(error));
                 None
             }
         }
@@ -216,7 +194,7 @@ impl Journals {
 
     /// Bytes of all journals on disk.
     pub const fn bytes(&self) -> u64 {
-        self.usage.bytes()
+        self.slots.bytes()
     }
 
     /// Does one thing to a journal; the first `Append` makes it.
@@ -256,21 +234,17 @@ impl Journals {
 
     /// Makes the journal that the first `Append` needs.
     fn make_for(&mut self, id: &JournalId, entry: &JournalEntry) -> Result<(), JournalError> {
-        if !matches!(entry, JournalEntry::Append { .. }) || self.journals.contains_key(id) {
+        if !matches!(entry, JournalEntry::Append { .. }) || self.slots.contains(id) {
             return Ok(());
         }
         if !is_name(&id.0) {
             return Err(JournalError::BadName(id.0.to_string()));
         }
-        if self.usage.journals_of(id) >= self.quota.journals {
-            self.journals.insert(id.clone(), Slot::Lost);
-            return Err(JournalError::TooMany {
-                limit: self.quota.journals,
-            });
+        if let Err(too_many) = self.slots.check_count(id) {
+            self.slots.lose(id);
+            return Err(too_many);
         }
-        self.usage.add_journal(id, 0);
-        let folder = Box::new(Folder::new(self.dir.join(&*id.0)));
-        self.journals.insert(id.clone(), Slot::Open(folder));
+        self.slots.add_new(id, Folder::new(self.dir.join(&*id.0)));
         Ok(())
     }
 
@@ -281,50 +255,28 @@ impl Journals {
     /// Why the journal has just been given up. Told once.
     pub fn flush(&mut self, id: &JournalId, snapshot: Option<&[RawRecord]>) -> Result<(), JournalError> {
         let flushed = self.work(id, |folder, limit| folder.flush(limit, snapshot));
-        if self.open_files > self.quota.open_files {
-            self.close_files();
-        }
+        self.slots.close_surplus();
         flushed
     }
 
     /// Whether the next flush of a journal is to be given the session's state: its segment is full, or its files are
     /// damaged and nothing is written to them before that.
     pub fn wants_snapshot(&self, id: &JournalId) -> bool {
-        matches!(self.journals.get(id), Some(Slot::Open(folder)) if folder.wants_snapshot())
+        self.slots.wants_snapshot(id)
     }
 
     /// Closes the files of journals that nothing was written to since this was last called.
     pub fn close_idle(&mut self) {
-        for slot in self.journals.values_mut() {
-            if let Slot::Open(folder) = slot
-                && !folder.is_dirty()
-            {
-                folder.close_idle();
-            }
-        }
-        self.count_open();
+        self.slots.close_idle();
     }
 
-    /// Has a journal do something, keeps the sums, and gives it up if it fails.
+    /// Has a journal do something, and gives it up if it fails.
     fn work(
         &mut self,
         id: &JournalId,
         work: impl FnOnce(&mut Folder, SpaceLimit) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
-        if self.open_files >= self.quota.open_files {
-            self.close_files();
-        }
-        let folder = match self.journals.get_mut(id) {
-            None | Some(Slot::Lost) => return Ok(()),
-            Some(Slot::Refused(error)) => return error.take().map_or(Ok(()), Err),
-            Some(Slot::Open(folder)) => folder,
-        };
-        let (bytes, open) = (folder.bytes(), folder.is_open());
-        let limit = self.usage.limit_beside(id, bytes, self.quota);
-        let done = work(folder, limit);
-        let now = folder.bytes();
-        self.open_files = self.open_files + usize::from(folder.is_open()) - usize::from(open);
-        self.usage.resize(id, bytes, now);
+        let done = self.slots.work(id, work);
         if let Err(error) = &done {
             self.give_up(id, error);
         }
@@ -334,70 +286,33 @@ impl Journals {
     /// The session is memory only from here on; a journal that stops in the middle must not be recovered as it is.
     /// What the system could not write is not lost for that: it is set aside.
     fn give_up(&mut self, id: &JournalId, error: &JournalError) {
-        let done = match self.take(id) {
-            Some(folder) if matches!(error, JournalError::Io { .. }) => folder.set_aside(STALE),
-            Some(folder) => folder.remove(),
-            None => Ok(()),
+        let Some(folder) = self.slots.take(id) else {
+            return;
+        };
+        let done = match error {
+            JournalError::Io { .. } => folder.set_aside(STALE),
+            _ => folder.remove(),
         };
         if let Err(error) = done {
             tracing::warn!(journal = %id.0, %error, "cannot set a failed journal aside");
         }
-        self.journals.insert(id.clone(), Slot::Lost);
+        self.slots.lose(id);
     }
 
     fn remove(&mut self, id: &JournalId) -> Result<(), JournalError> {
-        match self.journals.remove(id) {
-            None => Ok(()),
-            // The session has ended: what was set aside of it is not wanted any more.
-            Some(Slot::Lost) => match fs::remove_dir_all(self.dir.join(format!("{}{STALE}", id.0))) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(JournalError::io("remove", &self.dir)(error))
-                }
-                _ => Ok(()),
-            },
-            Some(refused @ Slot::Refused(_)) => {
-                self.journals.insert(id.clone(), refused);
-                Ok(())
-            }
-            Some(Slot::Open(folder)) => self.let_go(id, *folder).remove(),
+        if let Some(folder) = self.slots.take(id) {
+            return folder.remove();
         }
-    }
-
-    fn take(&mut self, id: &JournalId) -> Option<Folder> {
-        match self.journals.remove(id)? {
-            Slot::Open(folder) => Some(self.let_go(id, *folder)),
-            other => {
-                self.journals.insert(id.clone(), other);
-                None
-            }
+        if !self.slots.forget_lost(id) {
+            return Ok(());
         }
-    }
-
-    /// A journal is not among those that are written any more.
-    fn let_go(&mut self, id: &JournalId, folder: Folder) -> Folder {
-        self.usage.remove_journal(id, folder.bytes());
-        self.open_files -= usize::from(folder.is_open());
-        folder
-    }
-
-    /// Closes the files of journals with nothing to write.
-    fn close_files(&mut self) {
-        for slot in self.journals.values_mut() {
-            if let Slot::Open(folder) = slot
-                && !folder.is_dirty()
-            {
-                folder.close();
+        // The session has ended: what was set aside of it is not wanted any more.
+        match fs::remove_dir_all(self.dir.join(format!("{}{STALE}", id.0))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(JournalError::io("remove", &self.dir)(error))
             }
+            _ => Ok(()),
         }
-        self.count_open();
-    }
-
-    fn count_open(&mut self) {
-        self.open_files = self
-            .journals
-            .values()
-            .filter(|slot| matches!(slot, Slot::Open(folder) if folder.is_open()))
-            .count();
     }
 }
 

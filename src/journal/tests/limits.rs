@@ -158,11 +158,15 @@ fn open_files_are_bounded_and_idle_journals_use_none() {
             journals.apply(id, append(entry(round))).unwrap();
         }
         assert!(flush_with(&mut journals, no_snapshot).is_empty());
-        assert!(journals.open_files <= 4, "{}", journals.open_files);
+        assert!(
+            journals.slots.open_files() <= 4,
+            "{}",
+            journals.slots.open_files()
+        );
     }
     journals.close_idle();
     journals.close_idle();
-    assert_eq!(journals.open_files, 0);
+    assert_eq!(journals.slots.open_files(), 0);
     drop(journals);
     let (_, recovered) = Journals::open(dir.path(), quota).unwrap();
     assert_eq!(recovered.len(), 50);
@@ -286,7 +290,7 @@ fn many_journals_do_not_hold_as_many_open_files() {
             journals.apply(&id, append(entry(round))).unwrap();
         }
         flush(&mut journals);
-        assert!(journals.open_files <= Quota::default().open_files);
+        assert!(journals.slots.open_files() <= Quota::default().open_files);
     }
     drop(journals);
     let (_, recovered) = Journals::open(dir.path(), Quota::default()).unwrap();

@@ -57,10 +57,8 @@ fn flush_with(
     journals: &mut Journals,
     mut snapshot: impl FnMut(&JournalId) -> Vec<RawRecord>,
 ) -> Vec<(JournalId, JournalError)> {
-    let mut ids: Vec<JournalId> = journals.journals.keys().cloned().collect();
-    ids.sort();
     let mut lost = Vec::new();
-    for id in ids {
+    for id in journals.slots.ids() {
         let mut flushed = journals.flush(&id, None);
         if flushed.is_ok() && journals.wants_snapshot(&id) {
             flushed = journals.flush(&id, Some(&snapshot(&id)));
