@@ -40,7 +40,7 @@ use super::dialect::outlines::{Outlines, Unread};
 use super::identity::{Identity, Owner, SessionKey};
 use super::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
 use super::journal::{Damage, JournalId, RawRecord};
-use super::session::{Session, SessionInput};
+use super::session::{DeliveryInput, Session, SessionInput, UplinkInput};
 
 /// What this broker supports: listed in `welcome`, and required by `hello.needs`.
 pub const CAPABILITIES: &[&str] = &[
@@ -230,11 +230,13 @@ impl Hub {
             Input::Watch(port, watch) => self.watch(port, &watch),
             Input::EndSession(port, end) => self.end_session(port, end),
             Input::Link(dial, event) => self.link(dial, event),
-            Input::Resumed => self.each(|session, ctx| session.handle(ctx, SessionInput::Resumed)),
+            Input::Resumed => {
+                self.each(|session, ctx| session.handle(ctx, SessionInput::Uplink(UplinkInput::Resumed)))
+            }
             Input::Rules(rules) => {
                 self.ctx.dialer.set_rules(rules);
                 self.each(|session, ctx| {
-                    session.handle(ctx, SessionInput::RulesChanged);
+                    session.handle(ctx, SessionInput::Uplink(UplinkInput::RulesChanged));
                     // Sessions of an earlier broker, or a smaller budget: what does not fit is dropped.
                     session.handle(ctx, SessionInput::MemoryIsShort);
                 });
@@ -342,7 +344,7 @@ impl Hub {
         };
         let keys: Vec<SessionKey> = known.attached.values().copied().collect();
         for key in keys {
-            self.handle_session(key, SessionInput::Detach(port));
+            self.handle_session(key, SessionInput::Delivery(DeliveryInput::Detach(port)));
         }
     }
 
@@ -356,7 +358,7 @@ impl Hub {
         }
         // The one that was served last comes last: each starved session gets its turn.
         for key in std::mem::take(&mut known.starved) {
-            self.handle_session(key, SessionInput::PortHasRoom);
+            self.handle_session(key, SessionInput::Delivery(DeliveryInput::PortHasRoom));
         }
     }
 
@@ -364,7 +366,7 @@ impl Hub {
         let Some(key) = self.ctx.dialer.session_of(dial) else {
             return;
         };
-        self.handle_session(key, SessionInput::Link(dial, event));
+        self.handle_session(key, SessionInput::Uplink(UplinkInput::Link(dial, event)));
     }
 
     fn timeout(&mut self) {
@@ -376,7 +378,7 @@ impl Hub {
     /// Lets those dial whose turn it is.
     fn grant_dials(&mut self) {
         while let Some(key) = self.ctx.dialer.next_granted(self.ctx.now.boot) {
-            self.handle_session(key, SessionInput::DialGranted);
+            self.handle_session(key, SessionInput::Uplink(UplinkInput::DialGranted));
         }
     }
 

@@ -11,20 +11,10 @@ use super::lifecycle::Unsent;
 pub(crate) enum SessionInput {
     /// Something is due.
     Timeout,
-    /// An event of a dial; that of another than the present one changes nothing.
-    Link(DialId, LinkEvent),
-    /// It may dial.
-    DialGranted,
-    /// The machine slept, or its network changed.
-    Resumed,
-    /// The settings have changed.
-    RulesChanged,
+    Uplink(UplinkInput),
+    Delivery(DeliveryInput),
     /// A frame of a port that holds it; `close` is `Close`.
     Frame(PortId, ClientFrame),
-    /// A port holds it no more; the client's position stays.
-    Detach(PortId),
-    /// A port that had no room for its records has room again.
-    PortHasRoom,
     /// The broker as a whole holds too much, and this extension most.
     MemoryIsShort,
     /// It is to be closed with this code, for this reason.
@@ -33,6 +23,28 @@ pub(crate) enum SessionInput {
     JournalLost(String),
     /// The broker leaves.
     Leave(Leave),
+}
+
+/// What happens to its link.
+#[derive(Debug)]
+pub(crate) enum UplinkInput {
+    /// An event of a dial; that of another than the present one changes nothing.
+    Link(DialId, LinkEvent),
+    /// It may dial.
+    DialGranted,
+    /// The machine slept, or its network changed.
+    Resumed,
+    /// The settings have changed.
+    RulesChanged,
+}
+
+/// What happens to the ports of its clients.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum DeliveryInput {
+    /// A port holds it no more; the client's position stays.
+    Detach(PortId),
+    /// A port that had no room for its records has room again.
+    PortHasRoom,
 }
 
 /// How the broker leaves a session.

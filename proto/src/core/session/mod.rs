@@ -40,7 +40,7 @@ use super::journal_record::JournalRecord;
 use super::outbox::Settled;
 use super::recorded_log::Durable;
 
-use self::delivery::{Delivery, MIN_ROOM, ReadRequest};
+use self::delivery::{Delivery, ReadRequest};
 use self::idle::IdleStep;
 use self::input::{SessionPart, part_of};
 use self::lifecycle::{Lifecycle, close_report};
@@ -49,7 +49,7 @@ use self::parts::Parts;
 use self::uplink::{Uplink, UplinkEvent};
 
 pub(crate) use self::budget::{SESSION_COST, over_budget};
-pub(crate) use self::input::{Leave, SessionInput};
+pub(crate) use self::input::{DeliveryInput, Leave, SessionInput, UplinkInput};
 pub(crate) use self::lifecycle::Unsent;
 pub(crate) use self::spec::Origin;
 
@@ -91,10 +91,6 @@ impl Session {
             parts: Parts::from_journal(key, id, kept, damage, ctx)?,
             lifecycle: Lifecycle::default(),
         };
-        session.parts.act_delivery(ctx, |delivery, scope| {
-            delivery.shrink(scope);
-            delivery.trim(scope);
-        });
         session.settle(ctx);
         Ok(session)
     }
@@ -124,23 +120,19 @@ impl Session {
     pub(crate) fn handle(&mut self, ctx: &mut Context, input: SessionInput) {
         match input {
             SessionInput::Timeout => self.timeout(ctx),
-            SessionInput::Link(dial, event) => {
+            SessionInput::Uplink(input) => {
                 self.parts
-                    .act_uplink(ctx, |uplink, scope| uplink.handle_event(scope, dial, event));
+                    .act_uplink(ctx, |uplink, scope| uplink.handle(scope, input));
                 self.settle(ctx);
-                self.bound_partial(ctx);
+                self.parts.bound_partial(ctx);
             }
-            SessionInput::DialGranted => self.parts.act_uplink(ctx, Uplink::dial_granted),
-            SessionInput::Resumed => self.parts.act_uplink(ctx, Uplink::resumed),
-            SessionInput::RulesChanged => self.parts.act_uplink(ctx, Uplink::rules_changed),
-            SessionInput::Frame(port, frame) => self.frame(ctx, port, frame),
-            SessionInput::Detach(port) => {
+            SessionInput::Delivery(input) => {
                 self.parts
-                    .act_delivery(ctx, |delivery, scope| delivery.detach(scope, port));
+                    .act_delivery(ctx, |delivery, scope| delivery.handle(scope, input));
             }
-            SessionInput::PortHasRoom => self.parts.delivery.begin_delivery(),
+            SessionInput::Frame(port, frame) => self.frame(ctx, port, frame),
             SessionInput::MemoryIsShort => {
-                self.bound_partial(ctx);
+                self.parts.bound_partial(ctx);
                 self.parts.act_delivery(ctx, Delivery::give_back);
             }
             SessionInput::Close(code, reason, unsent) => self.close(ctx, code, reason, unsent),
@@ -167,14 +159,7 @@ impl Session {
         let placed = self.parts.act_delivery(ctx, |delivery, scope| {
             delivery.attach(scope, port, client, resume)
         });
-        let mut opened = self.parts.spec.opened(open, origin);
-        opened.state = self
-            .parts
-            .uplink
-            .state_for_client(&self.parts.spec.for_uplink(ctx));
-        opened.subprotocol = self.parts.uplink.subprotocol();
-        opened.outbox = self.parts.outgoing.items_of(placed.client);
-        opened.subscriptions = self.parts.outgoing.subscriptions();
+        let opened = self.parts.opened(ctx, open, origin, placed.client);
         self.parts.act_delivery(ctx, |delivery, scope| {
             delivery.welcome(scope, port, &placed, opened)
         });
@@ -420,10 +405,8 @@ impl Session {
     /// Hands a message to the link, once the journal says so: after a crash nobody can say whether it was written.
     fn hand_over(&mut self, ctx: &mut Context, handover: Handover) {
         let serial = handover.serial;
-        if let Some(serial) = serial.filter(|_| handover.is_named && self.parts.delivery.log().has_journal())
-        {
-            let durable = self.parts.uplink.durability_of_intent();
-            self.parts.write(ctx, &JournalRecord::Intent(serial), durable);
+        if let Some(serial) = serial.filter(|_| handover.is_named) {
+            self.parts.write_intent(ctx, serial);
         }
         let acknowledged = serial.filter(|_| handover.awaits_ack);
         let scope = &mut self.parts.spec.for_uplink(ctx);
@@ -491,14 +474,5 @@ impl Session {
         self.parts
             .act_delivery(ctx, |delivery, scope| delivery.end(scope, report, why));
         self.lifecycle.end();
-    }
-
-    /// What has come in part is given up when it does not fit the extension's budget: it counts as too large.
-    fn bound_partial(&mut self, ctx: &Context) {
-        if self.parts.uplink.partial_held() > MIN_ROOM
-            && self.parts.held() > ctx.budget.saturating_sub(ctx.others)
-        {
-            self.parts.uplink.give_up_partial();
-        }
     }
 }

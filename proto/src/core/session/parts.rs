@@ -5,23 +5,24 @@
 
 use std::time::Duration;
 
-use crate::wire::message::SessionReport;
+use crate::wire::message::{Open, Opened, SessionReport};
 use crate::wire::options::Options;
 
 use crate::core::context::Context;
 use crate::core::dialect::outlines::Unread;
+use crate::core::identity::ClientId;
 use crate::core::io::{LinkEvent, Now, PortId};
 use crate::core::journal::RawRecord;
 use crate::core::journal_record::JournalRecord;
 use crate::core::recorded_log::Durable;
 
 use super::budget::{Budget, SESSION_COST};
-use super::delivery::{Delivery, DeliveryContext};
+use super::delivery::{Delivery, DeliveryContext, MIN_ROOM};
 use super::idle::Idle;
 use super::lifecycle::Lifecycle;
 use super::outgoing::{Outgoing, OutgoingContext};
 use super::pointers;
-use super::spec::Spec;
+use super::spec::{Origin, Spec};
 use super::uplink::{Uplink, UplinkContext};
 
 /// When something is due, and whose it is.
@@ -81,6 +82,38 @@ impl Parts {
             port,
         };
         Some(act(&mut self.outgoing, &scope))
+    }
+
+    /// What a client learns of the session when it opens it, but for what the log has for it.
+    pub(super) fn opened(
+        &mut self,
+        ctx: &mut Context,
+        open: Open,
+        origin: Origin,
+        client: ClientId,
+    ) -> Opened {
+        let mut opened = self.spec.opened(open, origin);
+        opened.state = self.uplink.state_for_client(&self.spec.for_uplink(ctx));
+        opened.subprotocol = self.uplink.subprotocol();
+        opened.outbox = self.outgoing.items_of(client);
+        opened.subscriptions = self.outgoing.subscriptions();
+        opened
+    }
+
+    /// What has come in part is given up when it does not fit the extension's budget: it counts as too large.
+    pub(super) fn bound_partial(&mut self, ctx: &Context) {
+        let budget = ctx.budget.saturating_sub(ctx.others);
+        if self.uplink.partial_held() > MIN_ROOM && self.held() > budget {
+            self.uplink.give_up_partial();
+        }
+    }
+
+    /// Writes down that a message is about to be handed to the link.
+    pub(super) fn write_intent(&mut self, ctx: &mut Context, serial: u64) {
+        if self.delivery.log().has_journal() {
+            let durable = self.uplink.durability_of_intent();
+            self.write(ctx, &JournalRecord::Intent(serial), durable);
+        }
     }
 
     pub(super) fn write(&self, ctx: &mut Context, record: &JournalRecord, durable: Durable) {

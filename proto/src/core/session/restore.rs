@@ -113,6 +113,10 @@ impl Parts {
             Durable::Written
         };
         restored.journal_meta(ctx, durable);
+        restored.act_delivery(ctx, |delivery, scope| {
+            delivery.shrink(scope);
+            delivery.trim(scope);
+        });
         Ok(restored)
     }
 

@@ -1,13 +1,22 @@
-//! Frames of ports about delivery: acknowledge, change the window, detach.
+//! What happens to ports, and their frames about delivery: acknowledge, change the window, detach.
 
 use crate::wire::message::{BrokerFrame, ClientFrame, ErrorFrame, Question, SubscriptionState};
 use crate::wire::record::{ErrorInfo, Name};
 
 use crate::core::io::PortId;
 
+use super::super::input::DeliveryInput;
 use super::{Delivery, DeliveryContext};
 
 impl Delivery {
+    /// Handles what happens to a port.
+    pub(in crate::core::session) fn handle(&mut self, ctx: &mut DeliveryContext<'_>, input: DeliveryInput) {
+        match input {
+            DeliveryInput::Detach(port) => self.detach(ctx, port),
+            DeliveryInput::PortHasRoom => self.begin_delivery(),
+        }
+    }
+
     /// Does what this frame asks of delivery.
     pub(in crate::core::session) fn frame(
         &mut self,

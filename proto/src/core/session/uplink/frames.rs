@@ -1,12 +1,23 @@
-//! Frames of ports about the link: reply to the server, credentials, dial again.
+//! What happens to the link, and frames of ports about it: reply to the server, credentials, dial again.
 
 use crate::wire::message::{Authorize, ClientFrame};
 
 use crate::core::io::PortId;
 
+use super::super::input::UplinkInput;
 use super::{Uplink, UplinkContext};
 
 impl Uplink {
+    /// Handles what happens to the link. `poll` must follow.
+    pub(in crate::core::session) fn handle(&mut self, ctx: &mut UplinkContext<'_>, input: UplinkInput) {
+        match input {
+            UplinkInput::Link(dial, event) => self.handle_event(ctx, dial, event),
+            UplinkInput::DialGranted => self.dial_granted(ctx),
+            UplinkInput::Resumed => self.resumed(ctx),
+            UplinkInput::RulesChanged => self.rules_changed(ctx),
+        }
+    }
+
     /// Does what this frame asks of the link, and answers it. `poll` must follow.
     pub(in crate::core::session) fn frame(
         &mut self,
