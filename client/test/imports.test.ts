@@ -19,12 +19,12 @@ function importsOf(file: string): string[] {
   });
 }
 
-/** The first circle that is found from a module on. */
-function circle(file: string, path: string[], done: Set<string>): string[] | undefined {
+/** The first cycle that is found from a module on. */
+function cycle(file: string, path: string[], done: Set<string>): string[] | undefined {
   if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
   if (done.has(file)) return undefined;
   for (const next of importsOf(file)) {
-    const found = circle(next, [...path, file], done);
+    const found = cycle(next, [...path, file], done);
     if (found) return found;
   }
   done.add(file);
@@ -34,5 +34,5 @@ function circle(file: string, path: string[], done: Set<string>): string[] | und
 test("modules have no circular imports", () => {
   assert(files.length > 30);
   const done = new Set<string>();
-  for (const file of files) assert.equal(circle(file, [], done)?.join(" -> "), undefined);
+  for (const file of files) assert.equal(cycle(file, [], done)?.join(" -> "), undefined);
 });

@@ -10,8 +10,6 @@ mod activation;
 mod broker_instance;
 mod budget;
 #[cfg(target_os = "linux")]
-mod circles;
-#[cfg(target_os = "linux")]
 mod cli;
 mod closing;
 mod cost;
@@ -30,6 +28,8 @@ mod host;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod hub;
+#[cfg(target_os = "linux")]
+mod import_cycles;
 mod install;
 mod journal;
 mod json;

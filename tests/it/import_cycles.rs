@@ -1,4 +1,4 @@
-//! No two files import each other in a circle, directly or through others.
+//! No two files import each other in a cycle, directly or through others.
 //!
 //! A module and the files below it count as one to each other: a file may use what its parent declares. Tests are left out.
 
@@ -15,18 +15,18 @@ const CRATES: &[&str] = &["src", "proto/src", "installer/src"];
 type Module = Vec<String>;
 
 #[test]
-fn no_files_import_each_other_in_a_circle() {
-    let mut circles = Vec::new();
+fn no_files_import_each_other_in_a_cycle() {
+    let mut cycles = Vec::new();
     for folder in CRATES {
         let sources = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder));
         assert!(sources.len() > 10, "only {} files in {folder}", sources.len());
-        circles.extend(
-            circles_of(&imports(&sources))
+        cycles.extend(
+            cycles_of(&imports(&sources))
                 .into_iter()
-                .map(|circle| format!("{folder}: {circle}")),
+                .map(|cycle| format!("{folder}: {cycle}")),
         );
     }
-    assert!(circles.is_empty(), "{}", circles.join("\n"));
+    assert!(cycles.is_empty(), "{}", cycles.join("\n"));
 }
 
 #[test]
@@ -36,15 +36,15 @@ fn the_import_reader_finds_cycles_only() {
             .iter()
             .map(|(name, text)| (module(Path::new(name)), (*text).to_owned()))
             .collect();
-        circles_of(&imports(&sources))
+        cycles_of(&imports(&sources))
     };
-    let circle = found(&[
+    let cycle = found(&[
         ("a.rs", "use crate::b::B;"),
         ("b.rs", "use super::d::{e, D};"),
         ("d.rs", "fn f() { crate::a::f() }"),
         ("c.rs", "use crate::d::D;"),
     ]);
-    assert_eq!(circle, ["a -> b -> d -> a"]);
+    assert_eq!(cycle, ["a -> b -> d -> a"]);
     let none = found(&[
         ("a/mod.rs", "mod b; use self::b::B; use crate::c::C;"),
         ("a/b.rs", "use super::A;"),
@@ -198,25 +198,25 @@ fn is_path(tokens: &[TokenTree], at: usize) -> bool {
         .all(|at| tokens.get(*at).is_some_and(is_colon))
 }
 
-/// One circle for each set of files that reach each other, reported by its shortest path from the first of them.
-fn circles_of(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
+/// One cycle for each set of files that reach each other, reported by its shortest path from the first of them.
+fn cycles_of(imports: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
     let mut reported = BTreeSet::new();
-    let mut circles = Vec::new();
+    let mut cycles = Vec::new();
     for start in imports.keys() {
         if reported.contains(start) {
             continue;
         }
-        if let Some(circle) = way_back(imports, start) {
-            reported.extend(circle.iter().cloned());
-            let names: Vec<_> = circle.iter().map(|module| module.join("::")).collect();
-            circles.push(names.join(" -> "));
+        if let Some(cycle) = path_back(imports, start) {
+            reported.extend(cycle.iter().cloned());
+            let names: Vec<_> = cycle.iter().map(|module| module.join("::")).collect();
+            cycles.push(names.join(" -> "));
         }
     }
-    circles
+    cycles
 }
 
 /// The shortest way from a file back to itself.
-fn way_back(imports: &BTreeMap<Module, BTreeSet<Module>>, start: &Module) -> Option<Vec<Module>> {
+fn path_back(imports: &BTreeMap<Module, BTreeSet<Module>>, start: &Module) -> Option<Vec<Module>> {
     let mut came_from: BTreeMap<Module, Module> = BTreeMap::new();
     let mut next = vec![start.clone()];
     while !next.is_empty() {
