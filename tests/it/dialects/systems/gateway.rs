@@ -28,11 +28,11 @@ macro_rules! on_both {
 }
 
 on_both!(
-    never_takes_the_broker_for_slow,
-    drops_a_slow_client_that_comes_back_and_sees_what_it_missed,
-    reports_what_did_not_fit_as_a_gap,
-    is_found_again_after_a_restart,
-    is_answered_its_pings_and_takes_no_more_than_its_limit,
+    never_disconnects_the_broker_as_slow,
+    disconnects_a_slow_client_which_reconnects_and_fetches_missed_messages,
+    overflowing_messages_become_a_gap,
+    is_reconnected_after_a_restart,
+    receives_pongs_and_enforces_its_message_limit,
 );
 
 const VARIABLES: &[(&str, &str)] = &[("PING", "50")];
@@ -87,7 +87,7 @@ impl System {
     }
 }
 
-fn never_takes_the_broker_for_slow(mut system: System) {
+fn never_disconnects_the_broker_as_slow(mut system: System) {
     system.joins(json!({}));
     // The worker sleeps; the broker drains what would have made a sleeping client too slow.
     system.window(0, 0);
@@ -110,7 +110,7 @@ fn never_takes_the_broker_for_slow(mut system: System) {
     assert_eq!(stats["polls"], 0, "nobody polls any more");
 }
 
-fn drops_a_slow_client_that_comes_back_and_sees_what_it_missed(mut system: System) {
+fn disconnects_a_slow_client_which_reconnects_and_fetches_missed_messages(mut system: System) {
     // A log that is full stops reading: that makes even this client too slow.
     system.joins(json!({"queue":{"messages":8,"overflow":"pause"}}));
     system.window(0, 0);
@@ -144,7 +144,7 @@ fn drops_a_slow_client_that_comes_back_and_sees_what_it_missed(mut system: Syste
     );
 }
 
-fn reports_what_did_not_fit_as_a_gap(mut system: System) {
+fn overflowing_messages_become_a_gap(mut system: System) {
     system.joins(json!({"queue":{"messages":50}}));
     system.window(0, 0);
     system.gateway("flood", json!({"count":200}));
@@ -161,7 +161,7 @@ fn reports_what_did_not_fit_as_a_gap(mut system: System) {
     }
 }
 
-fn is_found_again_after_a_restart(mut system: System) {
+fn is_reconnected_after_a_restart(mut system: System) {
     let instance = system.joins(json!({}));
     system.gateway("flood", json!({"count":3}));
     for n in 1..=3 {
@@ -189,7 +189,7 @@ fn is_found_again_after_a_restart(mut system: System) {
     assert_eq!(system.got("/api/stats")["polls"], 0);
 }
 
-fn is_answered_its_pings_and_takes_no_more_than_its_limit(mut system: System) {
+fn receives_pongs_and_enforces_its_message_limit(mut system: System) {
     system.joins(json!({}));
     eventually(SOON, "several pings are answered", || {
         (system.got("/api/stats")["pongs"].as_u64() >= Some(5)).then_some(())
@@ -210,7 +210,7 @@ fn is_answered_its_pings_and_takes_no_more_than_its_limit(mut system: System) {
         json!({"format":"json","reconnect":{"minDelay":5}}),
     );
     system.send(json!({"type":"send","session":"unwarned","id":"big2","json":big,"receipt":true}));
-    // Gorilla hangs up with the rest unread, and its word 1009 may be lost to the reset.
+    // Gorilla closes with the rest unread, and its close frame 1009 may be lost to the reset.
     let closed = system.host.find("the server's answer", |frame| {
         frame["session"] == "unwarned" && frame["code"].is_number()
     });
@@ -222,7 +222,7 @@ fn is_answered_its_pings_and_takes_no_more_than_its_limit(mut system: System) {
         outcome["outcome"], "unknown",
         "it was written, and is not sent again unasked"
     );
-    let back = system.host.find("it comes back", |frame| {
+    let back = system.host.find("it is redialled", |frame| {
         frame["session"] == "unwarned" && frame["state"] == "open" && frame["continuity"].is_string()
     });
     assert_eq!(back["dial"], 2);
