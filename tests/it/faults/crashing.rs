@@ -15,14 +15,14 @@ use crate::support::{SOON, eventually};
 /// Messages sent on the way.
 const SENT: usize = 60;
 
-/// One run of a broker that may die: the extension's end of it, until the host says that the broker is lost.
-struct Doomed<'a> {
+/// One run of a broker that may crash: the extension's end of it, until the host reports that the broker is lost.
+struct CrashingRun<'a> {
     host: HostProcess,
     observer: &'a mut Observer,
     is_lost: bool,
 }
 
-impl Doomed<'_> {
+impl CrashingRun<'_> {
     /// The next frame; `None` once the broker has crashed.
     fn next(&mut self) -> Option<Value> {
         let frame = (!self.is_lost).then(|| self.host.next())??;
@@ -30,11 +30,11 @@ impl Doomed<'_> {
         (!self.is_lost).then_some(frame)
     }
 
-    /// Takes in frames until one satisfies `wanted`; `None` if the broker crashes first.
+    /// Handles frames until one satisfies `wanted`; `None` if the broker crashes first.
     fn find(&mut self, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
         loop {
             let frame = self.next()?;
-            if let Some(seq) = self.observer.see(&frame) {
+            if let Some(seq) = self.observer.handle_frame(&frame) {
                 // Some are finished at once, some late, some never.
                 if seq % 7 < 3 {
                     self.observer.ack(&mut self.host, seq);
@@ -52,14 +52,14 @@ impl Doomed<'_> {
     }
 
     /// Everything an extension does; ends early when the broker does.
-    fn live(&mut self, server: &NumberServer, padding: usize) -> Option<()> {
+    fn exchange(&mut self, server: &NumberServer, padding: usize) -> Option<()> {
         self.host.send(&json!({"type": "hello", "protocol": 1}));
         self.find(|frame| frame["type"] == "welcome")?;
-        let open = self.observer.asks();
+        let open = self.observer.open_frame();
         self.host.send(&open);
         let opened = self.find(|frame| frame["type"] == "opened")?;
         self.observer.opened(&opened);
-        server.say_up_to(400, padding);
+        server.send_up_to(400, padding);
         for number in 0..SENT {
             self.send(&number.to_string());
             if number % 6 == 0 {
@@ -74,7 +74,7 @@ impl Doomed<'_> {
 }
 
 /// A broker that aborts when it passes this point for the given time. The next one does not.
-fn doomed_broker(scratch: &Scratch, point: &str, crossing: u64) -> Child {
+fn spawn_crashing_broker(scratch: &Scratch, point: &str, crossing: u64) -> Child {
     let broker = scratch
         .command()
         .arg("broker")
@@ -83,7 +83,7 @@ fn doomed_broker(scratch: &Scratch, point: &str, crossing: u64) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    eventually(SOON, "the broker's door is open", || {
+    eventually(SOON, "the broker listens", || {
         scratch.socket().exists().then_some(())
     });
     broker
@@ -96,15 +96,15 @@ fn crash_at(point: &str, crossing: u64, padding: usize) -> bool {
     let options =
         json!({"durability": "disk", "reconnect": {"minDelay": 1, "maxDelay": 20}, "proxy": "none"});
     let mut observer = Observer::new(&server.url, options);
-    let mut broker = doomed_broker(&scratch, point, crossing);
-    let mut doomed = Doomed {
+    let mut broker = spawn_crashing_broker(&scratch, point, crossing);
+    let mut run = CrashingRun {
         host: HostProcess::chromium(&scratch),
         observer: &mut observer,
         is_lost: false,
     };
-    doomed.live(&server, padding);
-    let has_died = doomed.is_lost;
-    drop(doomed);
+    run.exchange(&server, padding);
+    let has_died = run.is_lost;
+    drop(run);
     let _ = broker.kill();
     broker.wait().unwrap();
 
@@ -119,9 +119,9 @@ fn crash_at(point: &str, crossing: u64, padding: usize) -> bool {
             host.send(&json!({"type": "send", "session": "s", "id": id, "text": id, "receipt": true}));
         }
     }
-    observer.until_linked(&mut host);
-    server.say_up_to(400, 10);
-    let last = server.say_one_more();
+    observer.wait_for_link(&mut host);
+    server.send_up_to(400, 10);
+    let last = server.send_one_more();
     observer.receive(&mut host, |seen| {
         seen.newest == last && seen.outcomes.len() == SENT
     });

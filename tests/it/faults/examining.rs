@@ -28,7 +28,7 @@ fn head(stream: &TcpStream) {
     assert!(lines.any(|line| line.is_empty()), "the request ends");
 }
 
-/// A WebSocket server that says this, and then listens until it is left.
+/// A WebSocket server that sends this, and then reads until the connection ends.
 fn socket(sent_count: Vec<Message>) -> u16 {
     serve(|stream| {
         let mut socket = tungstenite::accept(stream).unwrap();
@@ -66,7 +66,7 @@ fn socketio(packets: Vec<Message>) -> (u16, Value) {
     (socket(sent_count), options)
 }
 
-/// Lets a server say something large and then something small, while examining takes as long as the test wants.
+/// Has a server send a large and then a small message, while examining takes as long as the test wants.
 fn delays_no_other_session(port: u16, mut options: Value) {
     let (stall, scratch) = Stall::at("broker.examine");
     let echo = Echo::start();

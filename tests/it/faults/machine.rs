@@ -11,9 +11,9 @@ use super::observer::Observer;
 use super::server::NumberServer;
 use crate::support::scratch::Scratch;
 
-/// A server whose first connection never says anything again, as after a night in which the router forgot it; later
+/// A server whose first connection stays silent, as if a router had dropped it during sleep; later
 /// ones answer. The number of each connection is reported when it opens.
-fn forgetful() -> (String, mpsc::Receiver<u32>) {
+fn silent_after_first() -> (String, mpsc::Receiver<u32>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let (message_sender, connections) = mpsc::channel();
@@ -39,9 +39,9 @@ fn forgetful() -> (String, mpsc::Receiver<u32>) {
 #[test]
 fn after_sleep_links_are_probed_and_redialled() {
     let scratch = Scratch::new();
-    let night = scratch.folder().join("night");
-    let scratch = scratch.with("LONGWIRE_SLEPT_MS", night.to_str().unwrap());
-    let (url, connections) = forgetful();
+    let slept = scratch.folder().join("night");
+    let scratch = scratch.with("LONGWIRE_SLEPT_MS", slept.to_str().unwrap());
+    let (url, connections) = silent_after_first();
     // By the heartbeat alone it would take an hour.
     let options = json!({
         "heartbeat": {"interval": 3_600_000, "timeout": 3_600_000},
@@ -51,9 +51,9 @@ fn after_sleep_links_are_probed_and_redialled() {
     let mut host = observer.attach(&scratch);
     host.find("the link", |frame| frame["state"] == "open");
     assert_eq!(connections.recv().unwrap(), 1);
-    std::fs::write(&night, "28800000").unwrap();
-    // Whatever wakes the broker has it look at the clocks.
-    host.ping("morning");
+    std::fs::write(&slept, "28800000").unwrap();
+    // Any event makes the broker read the clocks.
+    host.ping("resumed");
     let lost = host.find("the loss", |frame| frame["state"] == "waiting");
     assert_eq!(lost["error"]["code"], "heartbeat");
     observer.receive(&mut host, |seen| seen.newest == 1);
@@ -64,7 +64,7 @@ fn after_sleep_links_are_probed_and_redialled() {
 struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
-    fn over(folder: std::path::PathBuf, kilobytes: u32) -> Option<Self> {
+    fn mount_over(folder: std::path::PathBuf, kilobytes: u32) -> Option<Self> {
         std::fs::create_dir_all(&folder).unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={kilobytes}k"), "tmpfs"])
@@ -85,21 +85,21 @@ impl Drop for SmallDisk {
 fn a_full_disk_moves_a_session_to_memory_and_reports_it() {
     let scratch = Scratch::new();
     let paths = longwire::paths::Paths::within(scratch.home().to_owned());
-    let Some(_disk) = SmallDisk::over(paths.state().to_owned(), 600) else {
+    let Some(_disk) = SmallDisk::mount_over(paths.state().to_owned(), 600) else {
         eprintln!("not tried: this user may not mount a small disk");
         return;
     };
     let server = NumberServer::start();
     let mut observer = Observer::new(&server.url, json!({"durability": "disk"}));
     let mut host = observer.attach(&scratch);
-    server.say_up_to(5, 10);
+    server.send_up_to(5, 10);
     observer.receive(&mut host, |seen| seen.newest == 5);
     // Far more than the disk holds, none of it acknowledged before all has come.
-    server.say_up_to(200, 20_000);
+    server.send_up_to(200, 20_000);
     let (mut last, mut errors) = (0, Vec::new());
     while observer.newest < 200 {
         let frame = host.next().unwrap();
-        last = observer.see(&frame).unwrap_or(last);
+        last = observer.handle_frame(&frame).unwrap_or(last);
         errors.extend(frame["error"]["message"].as_str().map(str::to_owned));
     }
     assert!(
@@ -114,7 +114,7 @@ fn a_full_disk_moves_a_session_to_memory_and_reports_it() {
     observer.ack(&mut host, last);
     // It goes on, and a worker that comes back finds everything.
     host.kill();
-    server.say_up_to(300, 10);
+    server.send_up_to(300, 10);
     let mut host = observer.attach(&scratch);
     observer.receive(&mut host, |seen| seen.newest == 300);
     assert_eq!(observer.reported_missing, 0);

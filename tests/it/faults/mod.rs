@@ -1,6 +1,6 @@
 //! Faults with real processes: hosts and brokers killed at every step, half frames, slow readers, restarts of servers.
 //!
-//! The observer checks every record; each test says what else must hold. Repetitions are few here; `FAULT_ROUNDS`
+//! The observer checks every record; each test states what else must hold. Repetitions are few here; `FAULT_ROUNDS`
 //! multiplies them.
 
 mod closing;
@@ -24,7 +24,7 @@ fn rounds(few: u64) -> u64 {
 }
 
 /// Numbers that look random and are the same every time.
-fn scatter(seed: u64) -> impl FnMut(u64) -> u64 {
+fn pseudo_random(seed: u64) -> impl FnMut(u64) -> u64 {
     let mut state = seed;
     move |below| {
         state = state

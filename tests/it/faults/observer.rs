@@ -21,8 +21,8 @@ pub(crate) struct Observer {
     names: BTreeMap<(String, u64), u64>,
     /// The newest number of the server's.
     pub(crate) newest: u64,
-    /// Something since the newest number says that numbers may be missing.
-    excused: bool,
+    /// A record since the newest number has reported that numbers may be missing.
+    loss_reported: bool,
     /// Numbers that never came, all of them in gaps.
     pub(crate) reported_missing: u64,
     /// Messages that gaps have counted.
@@ -47,7 +47,7 @@ impl Observer {
             position: None,
             names: BTreeMap::new(),
             newest: 0,
-            excused: false,
+            loss_reported: false,
             reported_missing: 0,
             gaps: 0,
             reasons: BTreeSet::new(),
@@ -59,23 +59,23 @@ impl Observer {
         }
     }
 
-    /// A new host: says hello, opens the session where it stands.
+    /// A new host: sends hello, opens the session at the stored position.
     pub(crate) fn attach(&mut self, scratch: &Scratch) -> HostProcess {
         let mut host = HostProcess::chromium(scratch);
         self.open(&mut host);
         host
     }
 
-    /// Says hello and opens on a port that is there.
+    /// Sends hello and opens the session on an existing port.
     pub(crate) fn open(&mut self, host: &mut HostProcess) {
         host.hello();
-        host.send(&self.asks());
+        host.send(&self.open_frame());
         let opened = host.expect("opened");
         self.opened(&opened);
     }
 
-    /// The frame that opens the session where it stands.
-    pub(crate) fn asks(&self) -> Value {
+    /// The frame that opens the session at the stored position.
+    pub(crate) fn open_frame(&self) -> Value {
         let mut open = json!({
             "type": "open", "id": "open", "session": "s", "url": self.url, "options": self.options,
         });
@@ -85,12 +85,12 @@ impl Observer {
         open
     }
 
-    /// Takes in the answer to that.
+    /// Handles the answer to that.
     pub(crate) fn opened(&mut self, opened: &Value) {
         let resume = opened["resume"].as_str().unwrap().to_owned();
         if resume == "reset" {
-            // Said once, for everything before it.
-            self.excused = true;
+            // Reported once, for everything before it.
+            self.loss_reported = true;
         }
         let epoch = opened["epoch"].as_str().unwrap().to_owned();
         self.epochs.insert(epoch.clone());
@@ -98,17 +98,17 @@ impl Observer {
         self.resumes.push(resume);
     }
 
-    /// Takes in one frame; its `seq` if it is a record.
-    pub(crate) fn see(&mut self, frame: &Value) -> Option<u64> {
+    /// Handles one frame; its `seq` if it is a record.
+    pub(crate) fn handle_frame(&mut self, frame: &Value) -> Option<u64> {
         let seq = frame["seq"].as_u64();
         match frame["type"].as_str().unwrap() {
-            "message" => self.see_number(frame),
+            "message" => self.handle_number(frame),
             "gap" => {
                 self.reasons.insert(frame["reason"].as_str().unwrap().to_owned());
-                self.excused = true;
+                self.loss_reported = true;
                 self.gaps += frame["count"].as_u64().unwrap();
             }
-            "state" => self.excused = true,
+            "state" => self.loss_reported = true,
             "outcome" => {
                 let id = frame["id"].as_str().unwrap().to_owned();
                 let outcomes = self.outcomes.entry(id).or_default();
@@ -125,7 +125,7 @@ impl Observer {
         seq
     }
 
-    fn see_number(&mut self, frame: &Value) {
+    fn handle_number(&mut self, frame: &Value) {
         let seq = frame["seq"].as_u64().unwrap();
         let text: Value = serde_json::from_str(frame["text"].as_str().unwrap()).unwrap();
         let number = text["n"].as_u64().unwrap();
@@ -142,13 +142,13 @@ impl Observer {
         }
         let missing = number - self.newest - 1;
         assert!(
-            missing == 0 || self.excused,
-            "numbers {}..{number} are missing and nobody said so",
+            missing == 0 || self.loss_reported,
+            "numbers {}..{number} are missing without a report",
             self.newest + 1
         );
         self.reported_missing += missing;
         self.newest = number;
-        self.excused = false;
+        self.loss_reported = false;
     }
 
     /// Acknowledges up to `seq`.
@@ -157,20 +157,20 @@ impl Observer {
         self.position.as_mut().unwrap().1 = seq;
     }
 
-    /// Takes in what was on its way until the host says that there is a broker again.
-    pub(crate) fn until_back(&mut self, host: &mut HostProcess) {
+    /// Handles frames in flight until the host reports that there is a broker again.
+    pub(crate) fn wait_for_broker(&mut self, host: &mut HostProcess) {
         loop {
             let frame = host.next().expect("the port stays open");
             if frame["type"] == "host" && frame["state"] == "back" {
                 return;
             }
-            self.see(&frame);
+            self.handle_frame(&frame);
         }
     }
 
-    /// Waits until the session has a link to the server. The server talks on one connection at a time: from here on
+    /// Waits until the session has a link to the server. The server uses one connection at a time: from here on
     /// it sends nothing more to one whose client has ended.
-    pub(crate) fn until_linked(&self, host: &mut HostProcess) {
+    pub(crate) fn wait_for_link(&self, host: &mut HostProcess) {
         eventually(SOON, "the session is open", || {
             host.send(&json!({"type": "status", "id": "state"}));
             let status = host.expect("status");
@@ -182,7 +182,7 @@ impl Observer {
     pub(crate) fn receive(&mut self, host: &mut HostProcess, mut done: impl FnMut(&Self) -> bool) {
         while !done(self) {
             let frame = host.next().expect("the port is open");
-            if let Some(seq) = self.see(&frame) {
+            if let Some(seq) = self.handle_frame(&frame) {
                 self.ack(host, seq);
             }
         }

@@ -15,14 +15,14 @@ fn a_stalled_reader_is_reported_without_memory_growth_in_its_host() {
     let options = json!({"window": {"messages": 100, "bytes": 1_000_000}, "queue": {"messages": 500}});
     let mut observer = Observer::new(&server.url, options);
     let mut host = observer.attach(&scratch);
-    server.say_up_to(5000, 1000);
+    server.send_up_to(5000, 1000);
     host.expect("stalled");
     eventually(SOON, "the server is read all the same", || {
         (server.sent_count() == 5000).then_some(())
     });
     let held = kilobytes(host.id(), "RssAnon");
     assert!(held < 2048, "the host holds {held} kB of its own");
-    // It thaws: everything that was kept comes, and what was dropped is counted.
+    // It reads again: everything stored arrives, and dropped messages are counted.
     observer.receive(&mut host, |seen| seen.newest == 5000);
     assert_eq!(observer.reported_missing, observer.gaps);
     assert!(observer.gaps > 4000, "{}", observer.gaps);
@@ -35,7 +35,7 @@ fn overflow_pause_stops_the_server_instead_of_dropping() {
     let options = json!({"queue": {"messages": 200, "overflow": "pause"}, "window": {"messages": 50}});
     let mut observer = Observer::new(&server.url, options);
     let mut host = observer.attach(&scratch);
-    server.say_up_to(20_000, 2000);
+    server.send_up_to(20_000, 2000);
     host.expect("stalled");
     observer.receive(&mut host, |seen| seen.newest == 20_000);
     assert_eq!((observer.reported_missing, observer.gaps), (0, 0));
@@ -50,14 +50,14 @@ fn drop_newest_drops_the_last_messages() {
     });
     let mut observer = Observer::new(&server.url, options);
     let mut host = observer.attach(&scratch);
-    server.say_up_to(5000, 10);
+    server.send_up_to(5000, 10);
     host.expect("stalled");
     eventually(SOON, "the server is read all the same", || {
         (server.sent_count() == 5000).then_some(())
     });
     observer.receive(&mut host, |seen| seen.newest >= 200);
-    // The gap stands where the loss was: behind what was kept, before what comes when there is room again.
-    server.say_up_to(5001, 10);
+    // The gap is where the loss was: behind stored messages, before those that arrive when there is room again.
+    server.send_up_to(5001, 10);
     observer.receive(&mut host, |seen| seen.newest == 5001);
     assert_eq!(observer.reported_missing, observer.gaps);
     assert!(observer.gaps > 4000, "{}", observer.gaps);
@@ -70,11 +70,11 @@ fn overflow_without_clients_is_one_gap_with_an_exact_count() {
     let server = NumberServer::start();
     let mut observer = Observer::new(&server.url, json!({"queue": {"messages": 4096}}));
     let mut host = observer.attach(&scratch);
-    server.say_up_to(1, 10);
+    server.send_up_to(1, 10);
     observer.receive(&mut host, |seen| seen.newest == 1);
     host.kill();
-    server.say_up_to(10_000, 10);
-    eventually(SOON, "everything is said", || {
+    server.send_up_to(10_000, 10);
+    eventually(SOON, "everything is sent", || {
         (server.sent_count() == 10_000).then_some(())
     });
     // The last ones are in the broker once they can be seen.
@@ -90,11 +90,11 @@ fn a_newer_port_replaces_the_older_which_receives_no_more_frames() {
     let server = NumberServer::start();
     let mut observer = Observer::new(&server.url, json!({}));
     let mut old = observer.attach(&scratch);
-    server.say_up_to(50, 10);
+    server.send_up_to(50, 10);
     observer.receive(&mut old, |seen| seen.newest == 50);
     let mut new = observer.attach(&scratch);
     assert_eq!(old.expect("detached")["reason"], "superseded");
-    server.say_up_to(100, 10);
+    server.send_up_to(100, 10);
     observer.receive(&mut new, |seen| seen.newest == 100);
     old.send(&json!({"type": "ack", "session": "s", "seq": 1_000_000}));
     old.send(&json!({"type": "ping", "id": "p"}));
@@ -117,7 +117,7 @@ fn of_twenty_ports_of_one_client_one_receives_everything() {
     let mut last: Option<HostProcess> = None;
     for round in 1..=20 {
         let mut host = observer.attach(&scratch);
-        server.say_up_to(round * 10, 10);
+        server.send_up_to(round * 10, 10);
         observer.receive(&mut host, |seen| seen.newest == round * 10);
         last = Some(host);
     }

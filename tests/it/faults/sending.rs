@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::observer::Observer;
 use super::server::NumberServer;
-use super::{rounds, scatter};
+use super::{pseudo_random, rounds};
 use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
 use crate::support::{SOON, eventually};
@@ -51,7 +51,7 @@ fn after_a_broker_is_killed_each_message_settles_once() {
     let options =
         json!({"durability": "disk", "reconnect": {"minDelay": 1, "maxDelay": 20}, "proxy": "none"});
     let mut observer = Observer::new(&server.url, options);
-    let mut pick = scatter(5);
+    let mut random = pseudo_random(5);
     let mut host = observer.attach(&scratch);
     let mut sent = Vec::new();
     for round in 0..rounds(6) {
@@ -61,7 +61,7 @@ fn after_a_broker_is_killed_each_message_settles_once() {
             sent.push(id);
         }
         // Some rounds wait for an outcome, some for an acceptance, some for nothing.
-        match pick(3) {
+        match random(3) {
             0 => observer.receive(&mut host, |seen| {
                 seen.outcomes.len() > usize::try_from(round * 30).unwrap()
             }),
@@ -71,7 +71,7 @@ fn after_a_broker_is_killed_each_message_settles_once() {
             _ => {}
         }
         scratch.kill_broker();
-        observer.until_back(&mut host);
+        observer.wait_for_broker(&mut host);
         observer.open(&mut host);
         // A host gives up on a broker that crashes repeatedly within seconds; browsers start another.
         if round % 4 == 3 {

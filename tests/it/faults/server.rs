@@ -12,16 +12,16 @@ use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-/// What the test wants of it.
+/// What the test requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct ServerCommand {
-    /// Say numbers up to this one.
+    /// Send numbers up to this one.
     limit: u64,
     /// Bytes of padding in each message.
     size: usize,
     /// Close the connection with this code whenever it changes.
     close: (u64, u16),
-    over: bool,
+    stopped: bool,
 }
 
 /// A running server; it ends when this is dropped.
@@ -35,12 +35,12 @@ pub(crate) struct NumberServer {
 
 impl NumberServer {
     pub(crate) fn start() -> Self {
-        let (command, wishes) = watch::channel(ServerCommand::default());
+        let (command, commands) = watch::channel(ServerCommand::default());
         let sent_count = Arc::new(Mutex::new(0));
         let received = Arc::new(Mutex::new(Vec::new()));
         let (notify, port) = mpsc::channel();
         let state = State {
-            wishes,
+            commands,
             sent_count: Arc::clone(&sent_count),
             received: Arc::clone(&received),
         };
@@ -65,21 +65,21 @@ impl NumberServer {
         }
     }
 
-    /// Lets it say numbers up to `limit`, each with `size` bytes of padding.
-    pub(crate) fn say_up_to(&self, limit: u64, size: usize) {
+    /// Lets it send numbers up to `limit`, each with `size` bytes of padding.
+    pub(crate) fn send_up_to(&self, limit: u64, size: usize) {
         self.command.send_modify(|command| {
             command.limit = limit;
             command.size = size;
         });
     }
 
-    /// Lets it say one number more than it was ever asked for; gives that number.
-    pub(crate) fn say_one_more(&self) -> u64 {
+    /// Lets it send one number more; returns that number.
+    pub(crate) fn send_one_more(&self) -> u64 {
         self.command.send_modify(|command| command.limit += 1);
         self.command.borrow().limit
     }
 
-    /// The last number said.
+    /// The last number sent.
     pub(crate) fn sent_count(&self) -> u64 {
         *self.sent_count.lock().unwrap()
     }
@@ -98,7 +98,7 @@ impl NumberServer {
 
 impl Drop for NumberServer {
     fn drop(&mut self) {
-        self.command.send_modify(|command| command.over = true);
+        self.command.send_modify(|command| command.stopped = true);
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
@@ -106,37 +106,37 @@ impl Drop for NumberServer {
 }
 
 struct State {
-    wishes: watch::Receiver<ServerCommand>,
+    commands: watch::Receiver<ServerCommand>,
     sent_count: Arc<Mutex<u64>>,
     received: Arc<Mutex<Vec<String>>>,
 }
 
 async fn serve(listener: TcpListener, mut state: State) {
     loop {
-        let mut wishes = state.wishes.clone();
+        let mut commands = state.commands.clone();
         tokio::select! {
             accepted = listener.accept() => {
                 let (stream, _) = accepted.unwrap();
                 serve_connection(stream, &mut state).await;
             }
-            _ = wishes.wait_for(|command| command.over) => return,
+            _ = commands.wait_for(|command| command.stopped) => return,
         }
-        if state.wishes.borrow().over {
+        if state.commands.borrow().stopped {
             return;
         }
     }
 }
 
-/// Talks on one connection until it ends, however it ends.
+/// Serves one connection until it ends.
 async fn serve_connection(stream: TcpStream, state: &mut State) {
     let Ok(socket) = tokio_tungstenite::accept_async(stream).await else {
         return;
     };
     let (mut writer, mut reader) = socket.split();
-    let close = state.wishes.borrow_and_update().close;
+    let close = state.commands.borrow_and_update().close;
     loop {
-        let command = *state.wishes.borrow();
-        if command.over {
+        let command = *state.commands.borrow();
+        if command.stopped {
             return;
         }
         if command.close != close {
@@ -159,7 +159,7 @@ async fn serve_connection(stream: TcpStream, state: &mut State) {
                     Ok(())
                 }
             };
-            let mut wishes = state.wishes.clone();
+            let mut commands = state.commands.clone();
             tokio::select! {
                 sent = sending => {
                     if sent.is_err() {
@@ -168,7 +168,7 @@ async fn serve_connection(stream: TcpStream, state: &mut State) {
                     *state.sent_count.lock().unwrap() = next;
                 }
                 // A client that reads nothing must not keep the test from ending.
-                _ = wishes.wait_for(|command| command.over) => return,
+                _ = commands.wait_for(|command| command.stopped) => return,
             }
         }
         let idle = next > command.limit;
@@ -179,7 +179,7 @@ async fn serve_connection(stream: TcpStream, state: &mut State) {
                 Some(Ok(_)) => { let _ = writer.flush().await; }
                 Some(Err(_)) | None => return,
             },
-            _ = state.wishes.changed(), if idle => {}
+            _ = state.commands.changed(), if idle => {}
             () = std::future::ready(()), if !idle => {}
         }
     }

@@ -21,7 +21,7 @@ fn received(host: &mut HostProcess) -> Option<Value> {
     std::iter::from_fn(|| host.try_next()).find(|frame| frame["type"] != "host")
 }
 
-/// What the broker says of itself.
+/// The status report of the broker.
 fn status(admin: &mut RawPort) -> Value {
     admin.send(&json!({"type": "hello", "protocol": 1}));
     admin.send(&json!({"type": "status", "id": "s"}));

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::observer::Observer;
 use super::server::NumberServer;
-use super::{rounds, scatter};
+use super::{pseudo_random, rounds};
 use crate::support::scratch::Scratch;
 
 const NUMBERS: u64 = 10_000;
@@ -14,18 +14,18 @@ fn a_host_killed_anywhere_in_a_stream_loses_nothing() {
     let scratch = Scratch::new();
     let server = NumberServer::start();
     let mut observer = Observer::new(&server.url, json!({"heartbeat": false}));
-    let mut pick = scatter(1);
+    let mut random = pseudo_random(1);
     let mut host = observer.attach(&scratch);
-    server.say_up_to(NUMBERS, 20);
+    server.send_up_to(NUMBERS, 20);
     for kills in 1..=rounds(40) {
-        let until = observer.newest + pick(NUMBERS / 50);
+        let until = observer.newest + random(NUMBERS / 50);
         observer.receive(&mut host, |seen| seen.newest >= until.min(NUMBERS));
         // What is in the pipe is lost; what was received and not acknowledged is redelivered.
-        for _ in 0..pick(3) {
+        for _ in 0..random(3) {
             if observer.newest < NUMBERS
                 && let Some(frame) = host.next()
             {
-                observer.see(&frame);
+                observer.handle_frame(&frame);
             }
         }
         host.kill();
@@ -44,17 +44,17 @@ fn a_broker_killed_anywhere_in_a_stream_reports_every_loss() {
         "durability": "disk", "heartbeat": false, "reconnect": {"minDelay": 1, "maxDelay": 20}, "proxy": "none",
     });
     let mut observer = Observer::new(&server.url, options);
-    let mut pick = scatter(2);
+    let mut random = pseudo_random(2);
     let mut host = observer.attach(&scratch);
     let kills = rounds(8);
     for round in 1..=kills {
         // What the server has written and the killed broker has not read is lost, and reported; so it always has more to send.
         let before = server.sent_count();
-        server.say_up_to(before + NUMBERS / 4, 20);
-        let until = before + 1 + pick(NUMBERS / 8);
+        server.send_up_to(before + NUMBERS / 4, 20);
+        let until = before + 1 + random(NUMBERS / 8);
         observer.receive(&mut host, |seen| seen.newest >= until);
         scratch.kill_broker();
-        observer.until_back(&mut host);
+        observer.wait_for_broker(&mut host);
         observer.open(&mut host);
         // The kill may have cut the journal's last write; those records were not delivered, and the cut is reported.
         let resume = observer.resumes.last().unwrap();
@@ -68,8 +68,8 @@ fn a_broker_killed_anywhere_in_a_stream_reports_every_loss() {
             host = observer.attach(&scratch);
         }
     }
-    observer.until_linked(&mut host);
-    let last = server.say_one_more();
+    observer.wait_for_link(&mut host);
+    let last = server.send_one_more();
     observer.receive(&mut host, |seen| seen.newest == last);
     assert_eq!(observer.epochs.len(), 1, "a journal goes on where it ended");
     assert!(
@@ -87,10 +87,10 @@ fn messages_for_a_suspended_worker_survive_the_broker() {
         json!({"durability": "disk", "reconnect": {"minDelay": 1, "maxDelay": 20}, "proxy": "none"});
     let mut observer = Observer::new(&server.url, options);
     let mut host = observer.attach(&scratch);
-    server.say_up_to(100, 20);
+    server.send_up_to(100, 20);
     observer.receive(&mut host, |seen| seen.newest == 100);
     host.kill();
-    server.say_up_to(NUMBERS, 20);
+    server.send_up_to(NUMBERS, 20);
     let mut watcher = Observer::new(&server.url, json!({}));
     // Another client of the session sees that everything has arrived.
     let mut other = crate::support::host::HostProcess::chromium(&scratch);
@@ -118,15 +118,15 @@ fn the_loss_of_a_memory_session_is_reported() {
     let server = NumberServer::start();
     let options = json!({"reconnect": {"minDelay": 1, "maxDelay": 20}, "proxy": "none"});
     let mut observer = Observer::new(&server.url, options);
-    let mut pick = scatter(3);
+    let mut random = pseudo_random(3);
     let mut host = observer.attach(&scratch);
     for round in 1..=rounds(6) {
         let before = server.sent_count();
-        server.say_up_to(before + NUMBERS / 4, 20);
-        let until = before + 1 + pick(NUMBERS / 8);
+        server.send_up_to(before + NUMBERS / 4, 20);
+        let until = before + 1 + random(NUMBERS / 8);
         observer.receive(&mut host, |seen| seen.newest >= until);
         scratch.kill_broker();
-        observer.until_back(&mut host);
+        observer.wait_for_broker(&mut host);
         observer.open(&mut host);
         assert_eq!(observer.resumes.last().unwrap(), "reset", "after kill {round}");
         assert_eq!(observer.epochs.len(), usize::try_from(round).unwrap() + 1);
@@ -135,8 +135,8 @@ fn the_loss_of_a_memory_session_is_reported() {
             host = observer.attach(&scratch);
         }
     }
-    observer.until_linked(&mut host);
-    let last = server.say_one_more();
+    observer.wait_for_link(&mut host);
+    let last = server.send_one_more();
     observer.receive(&mut host, |seen| seen.newest == last);
 }
 
@@ -151,11 +151,11 @@ fn replay_completes_despite_repeatedly_killed_hosts() {
     let mut host = observer.attach(&scratch);
     observer.receive(&mut host, |_| true);
     host.kill();
-    server.say_up_to(3000, 20);
-    let mut pick = scatter(4);
+    server.send_up_to(3000, 20);
+    let mut random = pseudo_random(4);
     while observer.newest < 3000 {
         let mut host = observer.attach(&scratch);
-        let until = (observer.newest + 1 + pick(200)).min(3000);
+        let until = (observer.newest + 1 + random(200)).min(3000);
         observer.receive(&mut host, |seen| seen.newest >= until);
         host.kill();
     }
@@ -169,10 +169,10 @@ fn a_large_message_interrupted_between_parts_is_redelivered_whole() {
     let mut observer = Observer::new(&server.url, json!({}));
     for round in 1..=3 {
         let mut host = observer.attach(&scratch);
-        server.say_up_to(round, 5_000_000);
+        server.send_up_to(round, 5_000_000);
         if round < 3 {
             // The reader joins parts: a whole message has not come yet when the host is killed.
-            crate::support::eventually(crate::support::SOON, "the server has said it", || {
+            crate::support::eventually(crate::support::SOON, "the server has sent it", || {
                 (server.sent_count() >= round).then_some(())
             });
             host.kill();
@@ -190,7 +190,7 @@ fn a_restarted_server_is_reconnected_and_the_interruption_reported() {
     let mut observer = Observer::new(&server.url, json!({"reconnect": {"minDelay": 1, "maxDelay": 20}}));
     let mut host = observer.attach(&scratch);
     for (round, code) in [(1, 1012), (2, 1001), (3, 1000)] {
-        server.say_up_to(round * 100, 10);
+        server.send_up_to(round * 100, 10);
         observer.receive(&mut host, |seen| seen.newest == round * 100);
         server.close(code);
         let lost = host.find("the loss", |frame| {
