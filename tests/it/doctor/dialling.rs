@@ -20,12 +20,12 @@ fn websocket(
 #[test]
 fn a_healthy_server_passes() {
     use tokio_tungstenite::tungstenite::Message;
-    let ward = DoctorHome::installed();
+    let machine = DoctorHome::installed();
     let url = websocket(|mut socket| {
         socket.send(Message::text("hello")).unwrap();
         while socket.read().is_ok() {}
     });
-    let document = ward.doctor(&["--url", &url]);
+    let document = machine.doctor(&["--url", &url]);
     assert_eq!(document["verdict"], "pass", "{document:#}");
     let ids: Vec<_> = document["findings"]
         .as_array()
@@ -44,7 +44,7 @@ fn a_healthy_server_passes() {
 
 #[test]
 fn faulty_servers_are_diagnosed() {
-    let ward = DoctorHome::installed();
+    let machine = DoctorHome::installed();
     let gone = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("ws://{}/", listener.local_addr().unwrap())
@@ -80,28 +80,28 @@ fn faulty_servers_are_diagnosed() {
         (&closing, "url.message", "warn", "4401 who are you"),
         (&silent, "url.message", "skip", "sent no message"),
     ] {
-        ward.expect(id, verdict, words, &["--url", url]);
+        machine.expect(id, verdict, words, &["--url", url]);
     }
 }
 
 #[test]
 fn a_refused_url_does_not_reveal_its_password() {
-    let ward = DoctorHome::installed();
+    let machine = DoctorHome::installed();
     for url in [
         "ws://user:secret@127.0.0.1/#part",
         "ftp://user:secret@127.0.0.1/?token=secret",
         "wss//user:secret@127.0.0.1/?token=secret",
     ] {
-        let found = ward.expect("url", "fail", "127.0.0.1", &["--url", url]);
+        let found = machine.expect("url", "fail", "127.0.0.1", &["--url", url]);
         assert!(!found.to_string().contains("secret"), "{found:#}");
     }
 }
 
 #[test]
 fn a_url_that_the_settings_forbid() {
-    let ward = DoctorHome::installed();
-    ward.0.settings("[default]\nallow = [\"wss://a\"]\n");
-    let found = ward.expect("url", "fail", "allowed: `wss://a`", &["--url", "wss://b/"]);
+    let machine = DoctorHome::installed();
+    machine.0.settings("[default]\nallow = [\"wss://a\"]\n");
+    let found = machine.expect("url", "fail", "allowed: `wss://a`", &["--url", "wss://b/"]);
     assert!(
         found["fix"].as_str().unwrap().contains("settings.toml"),
         "{found:#}"
@@ -114,6 +114,6 @@ fn a_proxy_that_is_not_there() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}", listener.local_addr().unwrap())
     };
-    let ward = DoctorHome(DoctorHome::installed().0.with("https_proxy", gone));
-    ward.expect("url.proxy", "fail", "refused", &["--url", "wss://example.org/"]);
+    let machine = DoctorHome(DoctorHome::installed().0.with("https_proxy", gone));
+    machine.expect("url.proxy", "fail", "refused", &["--url", "wss://example.org/"]);
 }

@@ -25,7 +25,7 @@ const OTHER: &str = "abcdefghijklmnopabcdefghijklmnop";
 const PAGE: &str = include_str!("../../../docs/DOCTOR.md");
 const NAME: &str = "com.longwire.bridge";
 
-/// A machine with one Chromium and nothing else, to be made ill.
+/// A machine with one Chromium and nothing else, in which tests create problems.
 struct DoctorHome(Scratch);
 
 impl DoctorHome {
@@ -33,22 +33,22 @@ impl DoctorHome {
         let scratch = Scratch::new();
         let root = scratch.folder().to_path_buf();
         let variable = |path: &str| root.join(path).to_str().unwrap().to_owned();
-        let ward = Self(
+        let machine = Self(
             scratch
                 .with("PATH", variable("bin"))
                 .with("LONGWIRE_ROOT", variable("root"))
                 .with("LONGWIRE_IDLE_SECONDS", "5"),
         );
-        fs::create_dir_all(ward.path(".config/chromium")).unwrap();
-        ward
+        fs::create_dir_all(machine.path(".config/chromium")).unwrap();
+        machine
     }
 
     /// The same, with the host registered.
     fn installed() -> Self {
-        let ward = Self::new();
-        let output = ward.run(&["install", "--extension", ID]);
+        let machine = Self::new();
+        let output = machine.run(&["install", "--extension", ID]);
         assert!(output.status.success(), "{output:?}");
-        ward
+        machine
     }
 
     fn path(&self, inside: &str) -> PathBuf {
@@ -68,7 +68,7 @@ impl DoctorHome {
         self.0.command().args(args).output().unwrap()
     }
 
-    /// What `doctor --json` says; the exit code must agree.
+    /// The output of `doctor --json`; the exit code must agree.
     fn doctor(&self, args: &[&str]) -> Value {
         let output = self.run(&[&["doctor", "--json"], args].concat());
         let document: Value = serde_json::from_slice(&output.stdout)
@@ -101,7 +101,7 @@ impl DoctorHome {
             .clone()
     }
 
-    /// The finding must be there, with this verdict and in these words.
+    /// The finding must be reported, with this verdict and text.
     fn expect(&self, id: &str, verdict: &str, words: &str, args: &[&str]) -> Value {
         let found = self.finding(id, args);
         assert_eq!(found["verdict"], verdict, "{found:#}");
@@ -109,8 +109,8 @@ impl DoctorHome {
         found
     }
 
-    /// Provoked, found, mended by what doctor says, passed.
-    fn mends(&self, id: &str, verdict: &str, words: &str, args: &[&str]) {
+    /// Expects the finding, runs its fix, and expects it to pass.
+    fn expect_fixed(&self, id: &str, verdict: &str, words: &str, args: &[&str]) {
         let found = self.expect(id, verdict, words, args);
         self.paste(
             found["fix"]
@@ -127,7 +127,7 @@ impl DoctorHome {
         fs::create_dir_all(&tools).unwrap();
         let _ = symlink(program(), tools.join("longwire"));
         let mut shell = Command::new("/bin/sh");
-        self.0.dress(&mut shell);
+        self.0.apply_environment(&mut shell);
         let output = shell
             .env("PATH", format!("{}:/usr/bin:/bin", tools.display()))
             .arg("-c")
@@ -162,16 +162,16 @@ fn answering(answer: &'static [u8]) -> String {
 
 #[test]
 fn no_problems_is_one_line_and_no_process_remains() {
-    let ward = DoctorHome::installed();
-    let output = ward.run(&["doctor"]);
+    let machine = DoctorHome::installed();
+    let output = machine.run(&["doctor"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
     assert!(
         text.starts_with("No problems found: ") && text.lines().count() == 1,
         "{text}"
     );
-    ward.0.wait_for_no_broker();
-    let document = ward.doctor(&[]);
+    machine.0.wait_for_no_broker();
+    let document = machine.doctor(&[]);
     assert_eq!(document["verdict"], "pass");
     for finding in document["findings"].as_array().unwrap() {
         assert!(
@@ -184,9 +184,9 @@ fn no_problems_is_one_line_and_no_process_remains() {
 
 #[test]
 fn the_report_redacts_private_data() {
-    let ward = DoctorHome::installed();
+    let machine = DoctorHome::installed();
     let url = answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
-    let output = ward.run(&["doctor", "--report", "--url", &url]);
+    let output = machine.run(&["doctor", "--report", "--url", &url]);
     let text = String::from_utf8(output.stdout).unwrap();
     for part in [
         "### Findings",
@@ -197,7 +197,7 @@ fn the_report_redacts_private_data() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
-    for private in [ward.0.folder().to_str().unwrap(), "secret", "/live"] {
+    for private in [machine.0.folder().to_str().unwrap(), "secret", "/live"] {
         assert!(!text.contains(private), "{private} in {text}");
     }
 }
@@ -247,15 +247,15 @@ fn every_finding_is_documented_and_tested() {
 
 #[test]
 fn a_custom_longwire_home_is_reported() {
-    let ward = DoctorHome::installed();
-    let home = ward.0.home().to_str().unwrap().to_owned();
-    ward.expect("home", "pass", &home, &[]);
+    let machine = DoctorHome::installed();
+    let home = machine.0.home().to_str().unwrap().to_owned();
+    machine.expect("home", "pass", &home, &[]);
 }
 
 #[test]
 fn doctor_creates_no_folders() {
-    let ward = DoctorHome::new();
-    ward.doctor(&[]);
-    let left: Vec<_> = fs::read_dir(ward.0.home()).unwrap().flatten().collect();
+    let machine = DoctorHome::new();
+    machine.doctor(&[]);
+    let left: Vec<_> = fs::read_dir(machine.0.home()).unwrap().flatten().collect();
     assert!(left.is_empty(), "there is nothing to keep yet: {left:?}");
 }

@@ -13,25 +13,25 @@ use crate::support::{SOON, eventually, program};
 
 #[test]
 fn a_running_broker_is_left_alone() {
-    let ward = DoctorHome::installed();
-    let mut broker = ward.0.command().arg("broker").spawn().unwrap();
+    let machine = DoctorHome::installed();
+    let mut broker = machine.0.command().arg("broker").spawn().unwrap();
     eventually(SOON, "the broker listens", || {
-        ward.0.socket().exists().then_some(())
+        machine.0.socket().exists().then_some(())
     });
-    ward.expect("broker", "pass", &broker.id().to_string(), &[]);
+    machine.expect("broker", "pass", &broker.id().to_string(), &[]);
     assert!(broker.try_wait().unwrap().is_none(), "it runs on");
     // Others may use the socket and enter its folder.
-    set_mode(&ward.0.socket(), 0o666);
-    ward.mends("socket", "warn", "666", &[]);
-    set_mode(&ward.0.home().join("run"), 0o755);
-    ward.mends("run-folder", "warn", "755", &[]);
-    assert!(ward.run(&["stop"]).status.success());
+    set_mode(&machine.0.socket(), 0o666);
+    machine.expect_fixed("socket", "warn", "666", &[]);
+    set_mode(&machine.0.home().join("run"), 0o755);
+    machine.expect_fixed("run-folder", "warn", "755", &[]);
+    assert!(machine.run(&["stop"]).status.success());
     broker.wait().unwrap();
 }
 
 #[test]
 fn a_misbehaving_host() {
-    let ward = DoctorHome::installed();
+    let machine = DoctorHome::installed();
     let real = program().display();
     for (script, words) in [
         ("#!/no/such/interpreter\n".to_owned(), "cannot be started"),
@@ -49,33 +49,33 @@ fn a_misbehaving_host() {
         ),
         ("#!/bin/sh\nread line\n".to_owned(), "sent no valid message"),
     ] {
-        ward.replace_program(&script);
-        let found = ward.expect("launch", "fail", words, &[]);
+        machine.replace_program(&script);
+        let found = machine.expect("launch", "fail", words, &[]);
         assert!(found["fix"].is_string(), "{found:#}");
     }
     // It serves, and then waits for something that never comes.
-    let fifo = ward.path("fifo");
+    let fifo = machine.path("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let fifo = fifo.display();
-    ward.replace_program(&format!("#!/bin/sh\n{real} \"$@\"\nread line < '{fifo}'\n"));
-    ward.expect("launch", "warn", "does not exit", &[]);
+    machine.replace_program(&format!("#!/bin/sh\n{real} \"$@\"\nread line < '{fifo}'\n"));
+    machine.expect("launch", "warn", "does not exit", &[]);
 }
 
 #[test]
 fn no_broker_can_be_started() {
-    let ward = DoctorHome::installed();
+    let machine = DoctorHome::installed();
     // Installing has looked for a broker there.
-    let _ = fs::remove_dir_all(ward.0.home().join("run"));
-    fs::write(ward.0.home().join("run"), "a file in the folder's place").unwrap();
-    ward.expect("launch", "fail", "broker cannot be reached", &[]);
-    ward.mends("run-folder", "fail", "is not a folder", &[]);
+    let _ = fs::remove_dir_all(machine.0.home().join("run"));
+    fs::write(machine.0.home().join("run"), "a file in the folder's place").unwrap();
+    machine.expect("launch", "fail", "broker cannot be reached", &[]);
+    machine.expect_fixed("run-folder", "fail", "is not a folder", &[]);
 }
 
 #[test]
 fn a_broker_that_does_not_answer_and_one_of_another_version() {
-    let ward = DoctorHome::installed();
-    let silent = FakeBroker::listen(&ward.0);
-    let found = ward.expect("broker", "fail", "did not answer within 5 s", &[]);
+    let machine = DoctorHome::installed();
+    let silent = FakeBroker::listen(&machine.0);
+    let found = machine.expect("broker", "fail", "did not answer within 5 s", &[]);
     assert_eq!(
         found["fix"],
         format!("kill -9 {}", std::process::id()),
@@ -83,7 +83,7 @@ fn a_broker_that_does_not_answer_and_one_of_another_version() {
     );
     drop(silent);
 
-    let older = FakeBroker::listen(&ward.0);
+    let older = FakeBroker::listen(&machine.0);
     std::thread::spawn(move || {
         loop {
             let (mut wire, preamble) = older.accept();
@@ -99,18 +99,18 @@ fn a_broker_that_does_not_answer_and_one_of_another_version() {
             });
         }
     });
-    ward.expect("broker", "warn", "version 0.0.1", &[]);
+    machine.expect("broker", "warn", "version 0.0.1", &[]);
 }
 
 #[test]
 fn a_broker_that_hangs() {
-    let ward = DoctorHome::installed();
-    let mut host = HostProcess::chromium(&ward.0);
+    let machine = DoctorHome::installed();
+    let mut host = HostProcess::chromium(&machine.0);
     host.hello();
-    let broker = ward.0.broker();
+    let broker = machine.0.broker();
     let pid = rustix::process::Pid::from_raw(i32::try_from(broker).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
-    let document = ward.doctor(&[]);
+    let document = machine.doctor(&[]);
     let findings = document["findings"].as_array().unwrap();
     for id in ["broker", "launch"] {
         let found = findings.iter().find(|finding| finding["id"] == id).unwrap();
@@ -118,51 +118,51 @@ fn a_broker_that_hangs() {
         assert_eq!(
             found["fix"],
             format!("kill -9 {broker}"),
-            "what it does not hear is no fix"
+            "a signal that it ignores is no fix"
         );
     }
     drop(host);
-    ward.paste(&format!("kill -9 {broker}"));
-    ward.0.wait_for_no_broker();
-    assert_eq!(ward.doctor(&[])["verdict"], "pass");
+    machine.paste(&format!("kill -9 {broker}"));
+    machine.0.wait_for_no_broker();
+    assert_eq!(machine.doctor(&[])["verdict"], "pass");
 }
 
 #[test]
 fn an_extension_asks_for_more_than_the_broker_has() {
-    let ward = DoctorHome::installed();
-    let mut host = HostProcess::chromium(&ward.0);
+    let machine = DoctorHome::installed();
+    let mut host = HostProcess::chromium(&machine.0);
     host.send(&json!({"type": "hello", "protocol": 1, "needs": ["websocket", "teleport"]}));
     host.expect("error");
     let stdout = format!("{} needs teleport", crate::support::ORIGIN);
-    ward.expect("capabilities", "fail", &stdout, &[]);
+    machine.expect("capabilities", "fail", &stdout, &[]);
     host.hello();
     assert!(
-        !ward.doctor(&[]).to_string().contains("teleport"),
+        !machine.doctor(&[]).to_string().contains("teleport"),
         "it takes what there is"
     );
 }
 
 #[test]
 fn folders_and_the_disk() {
-    let ward = DoctorHome::installed();
-    fs::write(ward.0.home().join("logs"), "a file").unwrap();
-    ward.mends("logs", "warn", "is not a folder", &[]);
-    let journal = ward.0.home().join("state/journal");
+    let machine = DoctorHome::installed();
+    fs::write(machine.0.home().join("logs"), "a file").unwrap();
+    machine.expect_fixed("logs", "warn", "is not a folder", &[]);
+    let journal = machine.0.home().join("state/journal");
     fs::create_dir_all(&journal).unwrap();
     let full = fs::File::create(journal.join("full")).unwrap();
     full.set_len(1 << 30).unwrap();
-    ward.expect("disk", "warn", "1 GiB of 1 GiB", &[]);
+    machine.expect("disk", "warn", "1 GiB of 1 GiB", &[]);
 }
 
 #[test]
 fn a_proxy_script_of_the_desktop_is_not_read() {
-    let ward = DoctorHome::installed();
-    let file = ward.path(".config/kioslaverc");
+    let machine = DoctorHome::installed();
+    let file = machine.path(".config/kioslaverc");
     let kde = "[Proxy Settings]\nProxyType=2\nProxy Config Script=http://pac.test/p.pac\n";
     fs::write(&file, kde).unwrap();
-    ward.expect("proxy-script", "warn", "http://pac.test/p.pac", &[]);
-    ward.0.settings("[proxy]\nurl = \"none\"\n");
-    let report = ward.doctor(&[]);
+    machine.expect("proxy-script", "warn", "http://pac.test/p.pac", &[]);
+    machine.0.settings("[proxy]\nurl = \"none\"\n");
+    let report = machine.doctor(&[]);
     assert!(
         !report.to_string().contains("proxy-script"),
         "the settings say what holds"
@@ -171,29 +171,29 @@ fn a_proxy_script_of_the_desktop_is_not_read() {
 
 #[test]
 fn settings_that_cannot_be_used() {
-    let ward = DoctorHome::installed();
-    let file = ward.0.settings("[no-such-table]\n");
-    ward.expect("settings", "fail", "settings.toml:1:", &[]);
+    let machine = DoctorHome::installed();
+    let file = machine.0.settings("[no-such-table]\n");
+    machine.expect("settings", "fail", "settings.toml:1:", &[]);
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
-    ward.mends("settings", "fail", "Is a directory", &[]);
-    ward.0.settings("[default]\nallow = [\"wss://example.org\"]\n");
-    ward.expect("settings", "pass", "settings.toml", &[]);
+    machine.expect_fixed("settings", "fail", "Is a directory", &[]);
+    machine.0.settings("[default]\nallow = [\"wss://example.org\"]\n");
+    machine.expect("settings", "pass", "settings.toml", &[]);
     let url = ["--url", "ws://127.0.0.1:1/"];
-    ward.expect("url", "fail", "127.0.0.1:1", &url);
+    machine.expect("url", "fail", "127.0.0.1:1", &url);
 }
 
 #[test]
 fn settings_that_others_wrote_or_can_read() {
-    let ward = DoctorHome::installed();
-    let file = ward
+    let machine = DoctorHome::installed();
+    let file = machine
         .0
         .settings("[proxy]\nurl = \"http://me:secret@127.0.0.1:1\"\n");
     set_mode(&file, 0o664);
-    ward.expect("settings", "fail", "other users may write to it (mode 0664)", &[]);
-    let found = ward.finding("settings", &[]);
-    ward.paste(found["fix"].as_str().unwrap());
-    ward.mends(
+    machine.expect("settings", "fail", "other users may write to it (mode 0664)", &[]);
+    let found = machine.finding("settings", &[]);
+    machine.paste(found["fix"].as_str().unwrap());
+    machine.expect_fixed(
         "settings",
         "warn",
         "contains passwords, and other users can read it",
@@ -202,7 +202,7 @@ fn settings_that_others_wrote_or_can_read() {
 
     fs::remove_file(&file).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, &file, rustix::fs::Mode::RWXU).unwrap();
-    ward.mends("settings", "fail", "it is a named pipe", &[]);
+    machine.expect_fixed("settings", "fail", "it is a named pipe", &[]);
 }
 
 #[test]
@@ -210,28 +210,28 @@ fn settings_of_another_user() {
     if !crate::skip::is_root("only root can make files of another user") {
         return;
     }
-    let ward = DoctorHome::installed();
-    let file = ward.0.settings("");
+    let machine = DoctorHome::installed();
+    let file = machine.0.settings("");
     std::os::unix::fs::chown(&file, Some(4321), None).unwrap();
-    ward.mends("settings", "fail", "it belongs to user 4321", &[]);
+    machine.expect_fixed("settings", "fail", "it belongs to user 4321", &[]);
 }
 
 #[test]
 fn settings_of_the_administrator_are_found() {
-    let ward = DoctorHome::installed();
-    let above = ward.path("root/etc/longwire/settings.toml");
+    let machine = DoctorHome::installed();
+    let above = machine.path("root/etc/longwire/settings.toml");
     write_settings(&above, "[brokr]\n");
-    ward.expect("settings", "fail", "etc/longwire/settings.toml:1:2: ", &[]);
+    machine.expect("settings", "fail", "etc/longwire/settings.toml:1:2: ", &[]);
     write_settings(&above, "[default]\nallow = [\"wss://example.org\"]\n");
-    let found = ward.expect("settings", "pass", "of the administrator", &[]);
+    let found = machine.expect("settings", "pass", "of the administrator", &[]);
     assert!(found["fix"].is_null(), "{found:#}");
     set_mode(&above, 0o666);
-    ward.mends("settings", "fail", "other users may write to it (mode 0666)", &[]);
+    machine.expect_fixed("settings", "fail", "other users may write to it (mode 0666)", &[]);
 }
 
 #[test]
 fn the_state_folder_is_a_file() {
-    let ward = DoctorHome::new();
-    fs::write(ward.0.home().join("state"), "a file").unwrap();
-    ward.mends("state", "warn", "is not a folder", &[]);
+    let machine = DoctorHome::new();
+    fs::write(machine.0.home().join("state"), "a file").unwrap();
+    machine.expect_fixed("state", "warn", "is not a folder", &[]);
 }

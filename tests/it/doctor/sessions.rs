@@ -58,7 +58,7 @@ fn self_signed() -> (String, String) {
         let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
         while tls.is_handshaking() {
             if tls.complete_io(&mut stream).is_err() {
-                // What TLS has to say about a request in clear text.
+                // The TLS alert for a request in clear text.
                 let _ = tls.write_tls(&mut stream);
                 return;
             }
@@ -83,50 +83,54 @@ fn nowhere() -> String {
 
 /// A session `s` that has failed to connect, as `status` reports it; the ward and the extension stay.
 struct Failing {
-    ward: DoctorHome,
+    machine: DoctorHome,
     host: HostProcess,
     session: Value,
 }
 
-fn failing(ward: DoctorHome, url: &str) -> Failing {
-    let mut host = HostProcess::chromium(&ward.0);
+fn failing(machine: DoctorHome, url: &str) -> Failing {
+    let mut host = HostProcess::chromium(&machine.0);
     host.hello();
     host.send(&json!({"type": "open", "id": "o", "session": "s", "url": url}));
     host.find("a failed attempt", |frame| {
         frame["type"] == "state" && frame["state"] != "connecting" && frame["error"].is_object()
     });
     let session = eventually(SOON, "status shows it", || {
-        let output = ward.run(&["status", "--json"]);
+        let output = machine.run(&["status", "--json"]);
         let report: Value = serde_json::from_slice(&output.stdout).ok()?;
         let session = report["sessions"][0].clone();
         session["error"].is_object().then_some(session)
     });
-    Failing { ward, host, session }
+    Failing {
+        machine,
+        host,
+        session,
+    }
 }
 
-/// What `status` and `doctor` must say of it.
-fn assert_seen(ward: DoctorHome, url: &str, codes: &[&str], words: &str, remedy: &str) {
+/// What `status` and `doctor` must report about it.
+fn assert_seen(machine: DoctorHome, url: &str, codes: &[&str], words: &str, remedy: &str) {
     let Failing {
-        ward,
+        machine,
         mut host,
         session,
-    } = failing(ward, url);
+    } = failing(machine, url);
     let code = session["error"]["code"].as_str().unwrap();
     assert!(codes.contains(&code), "{session:#}");
     assert!(
         session["error"]["retry"].is_string() && session["origin"].is_string(),
         "{session:#}"
     );
-    let table = String::from_utf8(ward.run(&["status"]).stdout).unwrap();
+    let table = String::from_utf8(machine.run(&["status"]).stdout).unwrap();
     assert!(table.contains(&format!("{code}: ")), "{table}");
-    let finding = ward.expect("session.s", "fail", code, &[]);
+    let finding = machine.expect("session.s", "fail", code, &[]);
     let title = finding["title"].as_str().unwrap();
     assert!(title.contains("`s`") && title.ends_with("is not open"), "{title}");
     let detail = finding["detail"].as_str().unwrap().to_lowercase();
     assert!(detail.contains(words), "{words}: {detail}");
     let fix = finding["fix"].as_str().unwrap();
     assert!(fix.contains(remedy), "{remedy}: {fix}");
-    let printed = String::from_utf8(ward.run(&["doctor"]).stdout).unwrap();
+    let printed = String::from_utf8(machine.run(&["doctor"]).stdout).unwrap();
     assert!(!printed.contains("No problems found"), "{printed}");
     host.close();
 }
@@ -182,9 +186,9 @@ fn a_name_without_an_address() {
 
 #[test]
 fn a_proxy_that_is_down() {
-    let mut ward = DoctorHome::installed();
-    ward.0 = ward.0.with("https_proxy", format!("http://{}", nowhere()));
-    assert_seen(ward, "wss://server.invalid/", &["proxy"], "proxy", "_proxy");
+    let mut machine = DoctorHome::installed();
+    machine.0 = machine.0.with("https_proxy", format!("http://{}", nowhere()));
+    assert_seen(machine, "wss://server.invalid/", &["proxy"], "proxy", "_proxy");
 }
 
 #[test]
@@ -225,9 +229,11 @@ fn a_server_with_http_only() {
 fn the_log_records_when_a_link_is_lost_and_restored() {
     let place = nowhere();
     let url = format!("ws://{place}/");
-    let Failing { ward, mut host, .. } = failing(DoctorHome::installed(), &url);
+    let Failing {
+        machine, mut host, ..
+    } = failing(DoctorHome::installed(), &url);
     let lines = |words: &str| {
-        let log = ward.0.log();
+        let log = machine.0.log();
         log.lines().filter(|line| line.contains(words)).count()
     };
     eventually(SOON, "it is logged", || (lines("link lost") == 1).then_some(()));
@@ -252,7 +258,7 @@ fn the_log_records_when_a_link_is_lost_and_restored() {
     eventually(SOON, "it is logged", || {
         (lines("link restored") == 1).then_some(())
     });
-    let report = String::from_utf8(ward.run(&["doctor", "--report"]).stdout).unwrap();
+    let report = String::from_utf8(machine.run(&["doctor", "--report"]).stdout).unwrap();
     assert!(
         report.contains("link lost") && !report.contains("session=\"s\""),
         "{report}"
@@ -263,7 +269,7 @@ fn the_log_records_when_a_link_is_lost_and_restored() {
     );
 }
 
-/// Answers an upgrade by hand.
+/// Answers an upgrade request.
 fn upgraded<S: Read + Write>(mut stream: S) -> std::io::Result<S> {
     let mut request = Vec::new();
     let mut chunk = [0; 1024];
@@ -293,12 +299,12 @@ fn upgraded<S: Read + Write>(mut stream: S) -> std::io::Result<S> {
 
 #[test]
 fn a_running_browser_with_its_own_user_data_folder_is_found_and_its_fix_works() {
-    let ward = DoctorHome::installed();
-    let folder = ward.path("wxt-profile");
+    let machine = DoctorHome::installed();
+    let folder = machine.path("wxt-profile");
     std::fs::create_dir_all(&folder).unwrap();
     // Any program with a browser's command line.
     let mut shell = Command::new("/bin/bash");
-    ward.0.dress(&mut shell);
+    machine.0.apply_environment(&mut shell);
     let mut browser = shell
         .arg0("chromium")
         .arg("-c")
@@ -308,33 +314,33 @@ fn a_running_browser_with_its_own_user_data_folder_is_found_and_its_fix_works() 
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    ward.mends("running.chromium", "warn", folder.to_str().unwrap(), &[]);
+    machine.expect_fixed("running.chromium", "warn", folder.to_str().unwrap(), &[]);
     browser.kill().unwrap();
     browser.wait().unwrap();
 }
 
 #[test]
 fn trust_flags_apply_to_one_command() {
-    let ward = DoctorHome::installed();
+    let machine = DoctorHome::installed();
     let (place, pem) = self_signed();
-    let (url, ca) = (format!("wss://{place}/"), ward.path("ca.pem"));
+    let (url, ca) = (format!("wss://{place}/"), machine.path("ca.pem"));
     std::fs::write(&ca, pem).unwrap();
     let ca = ca.to_str().unwrap();
-    ward.expect("url.tls", "fail", "", &["--url", &url]);
+    machine.expect("url.tls", "fail", "", &["--url", &url]);
     for trust in [&["--ca", ca][..], &["--insecure"]] {
-        ward.expect("url.tls", "pass", "", &[&["--url", &url], trust].concat());
+        machine.expect("url.tls", "pass", "", &[&["--url", &url], trust].concat());
         let arguments = [&["connect", &url, "--once", "--timeout", "30"], trust].concat();
-        let mut command = ward.0.command();
+        let mut command = machine.0.command();
         let output = command.args(&arguments).stdin(Stdio::null()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{trust:?}: {output:?}");
     }
-    let mut command = ward.0.command();
+    let mut command = machine.0.command();
     let refused = command
         .args(["connect", &url, "--once"])
         .stdin(Stdio::null())
         .output()
         .unwrap();
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    let none = ward.run(&["doctor", "--url", &url, "--ca", "/no/such/file"]);
+    let none = machine.run(&["doctor", "--url", &url, "--ca", "/no/such/file"]);
     assert_eq!(none.status.code(), Some(2), "{none:?}");
 }
