@@ -247,13 +247,13 @@ mod tests {
 
     const NAME: &str = "com.longwire.bridge";
 
-    fn scene() -> (tempfile::TempDir, Environment, HostName) {
+    fn setup() -> (tempfile::TempDir, Environment, HostName) {
         let scratch = tempfile::tempdir().unwrap();
         let env = Environment::within(scratch.path());
         (scratch, env, HostName::parse(NAME).unwrap())
     }
 
-    fn lay(folder: &Path, name: &str, text: &str) -> PathBuf {
+    fn write_manifest(folder: &Path, name: &str, text: &str) -> PathBuf {
         fs::create_dir_all(folder).unwrap();
         let path = folder.join(format!("{name}.json"));
         fs::write(&path, text).unwrap();
@@ -262,15 +262,15 @@ mod tests {
 
     #[test]
     fn the_users_manifest_is_read_before_the_system_manifest() {
-        let (_scratch, env, name) = scene();
+        let (_scratch, env, name) = setup();
         let chromium = Browser::named("chromium").unwrap();
         assert_eq!(chains(&env, chromium, &name), [vec![]]);
-        let all = lay(
+        let all = write_manifest(
             &env.root.join("etc/chromium/native-messaging-hosts"),
             NAME,
             "for all",
         );
-        let own = lay(&env.config.join("chromium/NativeMessagingHosts"), NAME, "own");
+        let own = write_manifest(&env.config.join("chromium/NativeMessagingHosts"), NAME, "own");
         let [chain] = &chains(&env, chromium, &name)[..] else {
             panic!("one profile folder, one chain");
         };
@@ -281,12 +281,12 @@ mod tests {
 
     #[test]
     fn each_channel_has_its_own_lookup_chain() {
-        let (_scratch, env, name) = scene();
+        let (_scratch, env, name) = setup();
         let brave = Browser::named("brave").unwrap();
         for channel in ["Brave-Browser", "Brave-Browser-Beta"] {
             fs::create_dir_all(env.config.join("BraveSoftware").join(channel)).unwrap();
         }
-        lay(
+        write_manifest(
             &env.config
                 .join("BraveSoftware/Brave-Browser/NativeMessagingHosts"),
             NAME,
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_dangling_symlink_is_found_and_unreadable() {
-        let (scratch, ..) = scene();
+        let (scratch, ..) = setup();
         let link = scratch.path().join("a.json");
         assert_eq!(see(&link, Scope::User), None);
         std::os::unix::fs::symlink("nowhere", &link).unwrap();
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_fifo_is_refused_without_blocking() {
-        let (scratch, ..) = scene();
+        let (scratch, ..) = setup();
         let pipe = scratch.path().join("a.json");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
         assert!(made.success());
@@ -319,12 +319,12 @@ mod tests {
 
     #[test]
     fn neighbours_are_hosts_with_another_name() {
-        let (_scratch, env, name) = scene();
+        let (_scratch, env, name) = setup();
         let firefox = Browser::named("firefox").unwrap();
         let folder = env.home.join(".mozilla/native-messaging-hosts");
-        lay(&folder, NAME, "{}");
+        write_manifest(&folder, NAME, "{}");
         let text = r#"{"name":"org.old","path":"/opt/old","allowed_extensions":["a@b"]}"#;
-        let path = lay(&folder, "org.old", text);
+        let path = write_manifest(&folder, "org.old", text);
         let found = neighbours(&env, firefox, &name);
         assert_eq!(
             found,

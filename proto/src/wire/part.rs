@@ -177,7 +177,7 @@ mod tests {
         }
     }
 
-    fn travel(text: &str) -> (usize, String) {
+    fn round_trip(text: &str) -> (usize, String) {
         let mut bytes = Vec::new();
         split(text, 7, &mut bytes);
         let mut frames = Frames::new(TO_BROWSER);
@@ -201,7 +201,7 @@ mod tests {
     #[test]
         fn split_frames_are_joined(unit in "\\PC{1,7}|[\"\\\\]{1,3}", length in 0usize..2_500_000) {
             let text = unit.repeat(length / unit.len() + 1);
-            let (count, whole) = travel(&text);
+            let (count, whole) = round_trip(&text);
             prop_assert!(count >= text.len() / TO_BROWSER);
             prop_assert!(whole == text, "came out differently");
         }

@@ -109,7 +109,7 @@ fn memory_is_shown_with_limits_and_sorted_by_size() {
 }
 
 /// Two extensions, one of them with a session that cannot connect.
-fn troubled() -> Value {
+fn failing_report() -> Value {
     let mut report = report(12_345);
     let mut down = report["sessions"][0].clone();
     down["session"] = json!("orders");
@@ -125,9 +125,9 @@ fn troubled() -> Value {
 
 #[test]
 fn eighty_columns_show_waiting_messages_and_errors() {
-    let before = troubled();
+    let before = failing_report();
     for before in [None, Some((&before, Duration::from_secs(1)))] {
-        let seen = picture(&troubled(), before, terminal(80, false));
+        let seen = picture(&failing_report(), before, terminal(80, false));
         for part in [
             "queued",
             "un-acked",
@@ -148,7 +148,7 @@ fn eighty_columns_show_waiting_messages_and_errors() {
 
 #[test]
 fn without_a_terminal_every_field_is_on_the_session_line() {
-    let seen = picture(&troubled(), None, None);
+    let seen = picture(&failing_report(), None, None);
     let line = seen.lines().find(|line| line.starts_with("orders")).unwrap();
     for part in [
         "cfgjijgalloanpinpjgfgakgkbhlgcka",
@@ -162,7 +162,7 @@ fn without_a_terminal_every_field_is_on_the_session_line() {
 
 #[test]
 fn an_old_failure_of_an_open_session_is_not_shown() {
-    let mut report = troubled();
+    let mut report = failing_report();
     report["sessions"][1]["state"] = json!("open");
     assert!(!picture(&report, None, terminal(80, false)).contains("refused"));
 }

@@ -10,7 +10,7 @@ use super::*;
 
 #[test]
 fn a_tail_torn_at_any_byte_is_reported_and_earlier_records_survive() {
-    let dir = ten();
+    let dir = with_ten_entries();
     let path = segment_path(&dir, 1);
     let whole = fs::read(&path).unwrap();
     let last = record::size(&entry(10));
@@ -24,7 +24,7 @@ fn a_tail_torn_at_any_byte_is_reported_and_earlier_records_survive() {
 
 #[test]
 fn damage_is_reported_until_its_place_is_overwritten() {
-    let dir = ten();
+    let dir = with_ten_entries();
     let path = segment_path(&dir, 1);
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() - 3]).unwrap();
@@ -50,7 +50,7 @@ fn damage_is_reported_until_its_place_is_overwritten() {
 
 #[test]
 fn a_tail_of_zeros_is_not_a_record() {
-    let dir = ten();
+    let dir = with_ten_entries();
     let path = segment_path(&dir, 1);
     let mut file = OpenOptions::new().append(true).open(&path).unwrap();
     file.write_all(&[0; 10_000]).unwrap();
@@ -66,9 +66,9 @@ fn a_tail_of_zeros_is_not_a_record() {
 
 #[test]
 fn a_flipped_bit_ends_the_log_and_the_next_flush_repairs_it() {
-    let dir = ten();
+    let dir = with_ten_entries();
     let path = segment_path(&dir, 1);
-    bend(&path, segment::HEADER + 4 * record::size(&entry(1)) + 20);
+    corrupt(&path, segment::HEADER + 4 * record::size(&entry(1)) + 20);
     let (mut journals, recovered) = reopen(&dir);
     assert_eq!(recovered.records, entries(1..=4));
     assert_eq!(recovered.damage, Some(Damage::Corrupt));
@@ -99,8 +99,8 @@ fn a_bad_middle_segment_ends_the_log_but_not_the_state() {
     journals.apply(&id(), append(state("newest"))).unwrap();
     flush(&mut journals);
     drop(journals);
-    // Entries 5 to 8 are in the second segment; 6 is bent.
-    bend(&segment_path(&dir, 2), 2 << 20);
+    // Entries 5 to 8 are in the second segment; 6 is corrupt.
+    corrupt(&segment_path(&dir, 2), 2 << 20);
     let (mut journals, recovered) = reopen(&dir);
     let seqs: Vec<_> = recovered
         .records
@@ -136,7 +136,7 @@ fn a_corrupt_snapshot_falls_back_to_the_previous_state() {
     fill(&mut journals, 1..=4, "second");
     assert_eq!(segments(&dir), [1, 2]);
     drop(journals);
-    bend(&segment_path(&dir, 2), segment::HEADER + 18);
+    corrupt(&segment_path(&dir, 2), segment::HEADER + 18);
     let (_, recovered) = reopen(&dir);
     assert_eq!(recovered.records[0], state("first"));
     assert_eq!(recovered.damage, Some(Damage::Corrupt));
@@ -144,7 +144,7 @@ fn a_corrupt_snapshot_falls_back_to_the_previous_state() {
 
 #[test]
 fn an_interrupted_removal_is_finished_at_the_next_start() {
-    let dir = ten();
+    let dir = with_ten_entries();
     let folder = dir.path().join(&*id().0);
     fs::rename(&folder, folder.with_extension("gone")).unwrap();
     let (_journals, recovered) = Journals::open(dir.path(), Quota::default()).unwrap();
@@ -154,7 +154,7 @@ fn an_interrupted_removal_is_finished_at_the_next_start() {
 
 #[test]
 fn an_incompletely_created_segment_is_ignored() {
-    let dir = ten();
+    let dir = with_ten_entries();
     let new = segment_path(&dir, 2).with_extension("new");
     fs::write(&new, b"longwire half").unwrap();
     let (_, recovered) = reopen(&dir);
@@ -164,7 +164,7 @@ fn an_incompletely_created_segment_is_ignored() {
 
 #[test]
 fn a_journal_of_a_later_version_is_refused_and_not_deleted() {
-    let dir = ten();
+    let dir = with_ten_entries();
     let path = segment_path(&dir, 1);
     let mut bytes = fs::read(&path).unwrap();
     bytes[8] = 2;
@@ -213,7 +213,7 @@ proptest! {
         }
     }
 
-    /// Any two segments, bent and cut: recovered, written to, and from then on undamaged, with what was written last.
+    /// Any two segments, corrupted and truncated: recovered, written to, and then undamaged, with the last entries.
     #[test]
     fn any_damaged_folder_is_recovered_and_writable(
         flips in proptest::collection::vec((0usize..700, any::<u8>()), 0..4),

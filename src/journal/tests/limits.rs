@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::*;
 
 /// Whatever fails, the error comes once, the files are set aside, and go with the session.
-fn given_up(operation: &'static str, sync: bool) {
+fn assert_given_up(operation: &'static str, sync: bool) {
     let (dir, mut journals) = empty();
     journals.apply(&id(), append(entry(1))).unwrap();
     flush(&mut journals);
@@ -40,17 +40,17 @@ fn given_up(operation: &'static str, sync: bool) {
 
 #[test]
 fn a_full_disk_at_a_write() {
-    given_up("write", false);
+    assert_given_up("write", false);
 }
 
 #[test]
 fn a_full_disk_at_a_write_with_sync() {
-    given_up("write", true);
+    assert_given_up("write", true);
 }
 
 #[test]
 fn a_failed_sync_is_final() {
-    given_up("sync", true);
+    assert_given_up("sync", true);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Journals on a real disk: written, cut, bent, filled up, and read again.
+//! Journals on a real disk: written, truncated, corrupted, filled up, and read again.
 
 mod damage;
 mod limits;
@@ -81,7 +81,7 @@ fn reopen(dir: &TempDir) -> (Journals, Recovered) {
 }
 
 /// A journal of ten log entries, closed.
-fn ten() -> TempDir {
+fn with_ten_entries() -> TempDir {
     let (dir, mut journals) = empty();
     for seq in 1..=10 {
         journals.apply(&id(), append(entry(seq))).unwrap();
@@ -98,7 +98,7 @@ fn segments(dir: &TempDir) -> Vec<u32> {
     segment::list(&dir.path().join(&*id().0)).unwrap().0
 }
 
-fn bend(path: &Path, at: usize) {
+fn corrupt(path: &Path, at: usize) {
     let mut bytes = fs::read(path).unwrap();
     bytes[at] ^= 0x10;
     fs::write(path, bytes).unwrap();

@@ -42,7 +42,7 @@ fn poll(writer: &mut Writer, socket: &mut SlowSocket) -> bool {
 }
 
 /// What another implementation reads out of the bytes.
-fn understood(bytes: Vec<u8>) -> Vec<Message> {
+fn decoded(bytes: Vec<u8>) -> Vec<Message> {
     struct Fixed(io::Cursor<Vec<u8>>);
     impl io::Read for Fixed {
         fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -85,7 +85,7 @@ fn another_implementation_reads_the_written_messages_in_order() {
         (writer.written(), writer.taken()),
         (2 * sizes.len() as u64, 2 * sizes.len() as u64)
     );
-    let read = understood(socket.taken);
+    let read = decoded(socket.taken);
     for (index, size) in sizes.into_iter().enumerate() {
         assert_eq!(read[2 * index], Message::text("x".repeat(size)), "{size}");
         assert_eq!(read[2 * index + 1], Message::binary(vec![7; size]), "{size}");
@@ -146,7 +146,7 @@ fn discarded_messages_are_never_sent() {
         writer.close(1001, "");
         socket.limit = usize::MAX;
         assert!(poll(&mut writer, &mut socket));
-        let read = understood(socket.taken);
+        let read = decoded(socket.taken);
         assert_eq!(read.len() as u64, left + 1, "after {limit} bytes");
         assert_eq!(
             (writer.taken(), writer.written()),
@@ -169,7 +169,7 @@ fn a_pong_is_sent_between_fragments_and_never_inside_a_frame() {
     writer.pong(b"alive".to_vec());
     socket.limit = usize::MAX;
     assert!(poll(&mut writer, &mut socket));
-    let read = understood(socket.taken);
+    let read = decoded(socket.taken);
     assert_eq!(
         read,
         [
@@ -194,6 +194,6 @@ fn no_frame_follows_a_close_frame_and_an_idle_writer_is_empty() {
     writer.message(Payload::text("after"));
     writer.pong(Vec::new());
     assert!(poll(&mut writer, &mut socket));
-    assert_eq!(understood(socket.taken).len(), 101);
+    assert_eq!(decoded(socket.taken).len(), 101);
     assert_eq!(writer.out.capacity() + writer.starts.capacity(), 0);
 }

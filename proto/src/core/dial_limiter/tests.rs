@@ -12,7 +12,7 @@ fn slot(origin: &str, host: &str) -> DialSlot {
     }
 }
 
-fn here(origin: &str, port: u16) -> DialSlot {
+fn loopback(origin: &str, port: u16) -> DialSlot {
     DialSlot {
         origin: origin.into(),
         host: None,
@@ -101,7 +101,7 @@ fn new_loopback_ports_are_limited_per_minute() {
     let mut limiter = DialLimiter::default();
     let mut reached = Vec::new();
     for port in 1..=40 {
-        let slot = here("a", port);
+        let slot = loopback("a", port);
         if limiter.may(START, &rules, &slot, DialKind::First) {
             limiter.begin(START, &rules, slot, DialId(u64::from(port)));
             reached.push(port);
@@ -111,13 +111,13 @@ fn new_loopback_ports_are_limited_per_minute() {
     }
     assert_eq!(reached.len(), 16);
     assert!(
-        limiter.may(START, &rules, &here("b", 99), DialKind::First),
+        limiter.may(START, &rules, &loopback("b", 99), DialKind::First),
         "another extension"
     );
     // One that is known does not count again, though others wait.
-    limiter.wait(SessionKey(1), here("a", 1), DialKind::First);
+    limiter.wait(SessionKey(1), loopback("a", 1), DialKind::First);
     assert_eq!(limiter.next(START, &rules), Some(SessionKey(1)));
-    limiter.begin(START, &rules, here("a", 1), DialId(100));
+    limiter.begin(START, &rules, loopback("a", 1), DialId(100));
     assert_eq!(limiter.next(START, &rules), None);
     assert_eq!(limiter.due(), Some(START + NEW_PORT_INTERVAL));
     let later = START + NEW_PORT_INTERVAL;
@@ -127,7 +127,7 @@ fn new_loopback_ports_are_limited_per_minute() {
         limiter.begin(
             later,
             &rules,
-            here("a", u16::try_from(port).unwrap()),
+            loopback("a", u16::try_from(port).unwrap()),
             DialId(200 + port),
         );
     }
@@ -142,7 +142,7 @@ fn new_loopback_ports_are_limited_per_minute() {
 fn loopback_redials_are_rate_limited_and_first_dials_are_not() {
     let rules = Rules::default();
     let mut limiter = DialLimiter::default();
-    let slot = here("a", 1);
+    let slot = loopback("a", 1);
     for dial in 0..1000 {
         assert!(limiter.may(START, &rules, &slot, DialKind::First));
         limiter.begin(START, &rules, slot.clone(), DialId(dial));

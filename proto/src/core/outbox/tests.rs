@@ -16,7 +16,7 @@ fn item(id: &str) -> Item {
     )
 }
 
-fn hand(outbox: &mut Outbox) -> u64 {
+fn hand_over(outbox: &mut Outbox) -> u64 {
     match outbox.next(NOW, NOW, |_| Ok(())) {
         Some(NextMessage::Transmit { serial, .. }) => serial,
         other => panic!("{other:?}"),
@@ -38,9 +38,9 @@ fn only_a_pong_proves_what_was_written_before_its_ping() {
     let mut outbox = Outbox::default();
     outbox.accept(item("a"));
     outbox.accept(item("b"));
-    hand(&mut outbox);
+    hand_over(&mut outbox);
     let covered = outbox.handed();
-    hand(&mut outbox);
+    hand_over(&mut outbox);
     assert!(outbox.written(NOW, 2, Proof::Pong).is_empty() && outbox.wants_proof());
     assert_eq!(outcomes(&outbox.proven(NOW, covered)), [("a", Outcome::Sent)]);
     assert_eq!(outcomes(&outbox.link_lost(NOW, 2)), [("b", Outcome::Unknown)]);
@@ -57,11 +57,15 @@ fn untransmitted_messages_are_requeued_in_order() {
         outbox.accept(item(id));
     }
     for _ in 0..3 {
-        hand(&mut outbox);
+        hand_over(&mut outbox);
     }
     assert_eq!(outcomes(&outbox.link_lost(NOW, 1)), [("a", Outcome::Unknown)]);
     assert_eq!(
-        [hand(&mut outbox), hand(&mut outbox), hand(&mut outbox)],
+        [
+            hand_over(&mut outbox),
+            hand_over(&mut outbox),
+            hand_over(&mut outbox)
+        ],
         [2, 3, 4]
     );
 }
@@ -70,7 +74,7 @@ fn untransmitted_messages_are_requeued_in_order() {
 fn written_messages_whose_payload_was_released_are_not_requeued() {
     let mut outbox = Outbox::default();
     outbox.accept(item("a"));
-    hand(&mut outbox);
+    hand_over(&mut outbox);
     outbox.written(NOW, 1, Proof::Pong);
     assert_eq!(outcomes(&outbox.link_lost(NOW, 0)), [("a", Outcome::Unknown)]);
     assert!(outbox.next(NOW, NOW, |_| Ok(())).is_none());
@@ -88,10 +92,10 @@ fn resend_messages_are_requeued_first_and_volatile_ones_are_dropped() {
         ..item("brief")
     });
     outbox.accept(item("next"));
-    hand(&mut outbox);
-    hand(&mut outbox);
+    hand_over(&mut outbox);
+    hand_over(&mut outbox);
     assert_eq!(outcomes(&outbox.link_lost(NOW, 1)), [("brief", Outcome::Dropped)]);
-    assert_eq!([hand(&mut outbox), hand(&mut outbox)], [1, 3]);
+    assert_eq!([hand_over(&mut outbox), hand_over(&mut outbox)], [1, 3]);
 }
 
 #[test]
@@ -102,7 +106,7 @@ fn messages_possibly_sent_on_an_earlier_link_are_never_reported_unsent() {
             resend: true,
             ..item(id)
         });
-        hand(&mut outbox);
+        hand_over(&mut outbox);
     }
     assert!(outbox.link_lost(NOW, 2).is_empty());
     assert_eq!(
@@ -120,7 +124,7 @@ fn messages_the_next_link_cannot_carry_are_unsent_only_if_no_link_carried_them()
             resend: true,
             ..item(id)
         });
-        hand(&mut outbox);
+        hand_over(&mut outbox);
     }
     assert!(outbox.link_lost(NOW, 3).is_empty());
     outbox.accept(item("new"));
@@ -130,9 +134,9 @@ fn messages_the_next_link_cannot_carry_are_unsent_only_if_no_link_carried_them()
         other => panic!("{other:?}"),
     }
     assert_eq!(outbox.handed(), 0);
-    let serial = hand(&mut outbox);
+    let serial = hand_over(&mut outbox);
     ended.extend(outbox.refuse(NOW, serial, not_sent()));
-    hand(&mut outbox);
+    hand_over(&mut outbox);
     ended.extend(outbox.answered(NOW, 2, Some(not_sent())));
     match outbox.next(NOW, NOW, |_| Err(not_sent())) {
         Some(NextMessage::Settled(settled)) => ended.push(settled),
@@ -153,7 +157,7 @@ fn messages_the_next_link_cannot_carry_are_unsent_only_if_no_link_carried_them()
 fn a_message_without_id_is_forgotten_once_written() {
     let mut outbox = Outbox::default();
     outbox.accept(Item { id: None, ..item("") });
-    hand(&mut outbox);
+    hand_over(&mut outbox);
     assert!(!outbox.wants_proof());
     assert!(outbox.written(NOW, 1, Proof::Pong).is_empty());
     assert_eq!(outbox.len(), 0);
@@ -183,7 +187,7 @@ fn a_cancelled_message_reports_whether_it_may_have_been_sent() {
         "the extension withdrew it before it was written"
     );
     let dropped = outbox.accept(item("b"));
-    hand(&mut outbox);
+    hand_over(&mut outbox);
     assert_eq!(
         result_names(outbox.cancel(NOW, dropped)),
         "the extension stopped waiting; it may have been written already"
@@ -230,7 +234,7 @@ fn messages_answered_before_their_proof_use_no_in_flight_bytes() {
             payload: Payload::Binary(vec![0; big].into()),
             ..item(&id)
         });
-        hand(&mut outbox);
+        hand_over(&mut outbox);
         outbox.written(NOW, outbox.handed(), Proof::Pong);
         let answer = MessageResult::Response(Ok(Payload::text("answer")));
         assert!(outbox.settle(NOW, serial, answer).is_some());

@@ -76,12 +76,12 @@ fn has_system_manifest(facts: &Facts) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::well;
+    use super::super::tests::healthy;
     use super::*;
     use crate::cli::doctor::finding::Verdict;
 
     fn finding_for(family: Family, has_manifest: bool) -> Finding {
-        let mut facts = well();
+        let mut facts = healthy();
         facts.running = vec![RunningBrowser {
             program: "chrome".into(),
             family,

@@ -22,7 +22,7 @@ fn start(transports: EngineTransports) -> Engine {
     Engine::new(url, transports, 1000, EngineStart::default())
 }
 
-fn acts(engine: &mut Engine) -> Vec<String> {
+fn actions(engine: &mut Engine) -> Vec<String> {
     std::iter::from_fn(|| engine.poll())
         .map(|act| match act {
             Action::Get(url) => format!("get {}", url.query().unwrap()),
@@ -53,15 +53,15 @@ fn text(text: &str) -> Vec<Incoming> {
 #[test]
 fn polling_is_opened_and_posts_what_fits() {
     let mut engine = engine(true, false);
-    assert_eq!(acts(&mut engine), ["get a=1&EIO=4&transport=polling"]);
+    assert_eq!(actions(&mut engine), ["get a=1&EIO=4&transport=polling"]);
     engine.transmit(Payload::text("40"));
     assert!(
-        acts(&mut engine).is_empty(),
+        actions(&mut engine).is_empty(),
         "nothing is said before the greeting"
     );
     engine.get_answered(&answer(200, GREETING));
     assert_eq!(
-        acts(&mut engine),
+        actions(&mut engine),
         [
             "opened",
             "packets 1",
@@ -73,53 +73,56 @@ fn polling_is_opened_and_posts_what_fits() {
         engine.transmit(Payload::text(packet));
     }
     engine.post_answered(&answer(200, "ok"));
-    assert_eq!(acts(&mut engine), ["written 1", "post 4aaaaaaaa\u{1e}4bbbbbbbb"]);
+    assert_eq!(
+        actions(&mut engine),
+        ["written 1", "post 4aaaaaaaa\u{1e}4bbbbbbbb"]
+    );
     engine.transmit(Payload::Binary(Bytes::from_static(&[1, 2])));
     engine.post_answered(&answer(200, "ok"));
-    assert_eq!(acts(&mut engine), ["written 3", "post 4cccc\u{1e}bAQI="]);
+    assert_eq!(actions(&mut engine), ["written 3", "post 4cccc\u{1e}bAQI="]);
     engine.get_answered(&answer(200, "4x\u{1e}bAQI=\u{1e}2"));
-    assert_eq!(acts(&mut engine)[0], "packets 3");
+    assert_eq!(actions(&mut engine)[0], "packets 3");
 }
 
 #[test]
 fn an_upgrade_drains_polling_before_sending_the_upgrade_packet() {
     let mut engine = engine(true, true);
     engine.get_answered(&answer(200, GREETING));
-    assert!(acts(&mut engine).contains(&"open a=1&EIO=4&transport=websocket&sid=abc".to_owned()));
+    assert!(actions(&mut engine).contains(&"open a=1&EIO=4&transport=websocket&sid=abc".to_owned()));
     engine.transmit(Payload::text("40"));
-    assert_eq!(acts(&mut engine), ["post 40"], "polling goes on meanwhile");
+    assert_eq!(actions(&mut engine), ["post 40"], "polling goes on meanwhile");
     engine.socket_opened();
-    assert_eq!(acts(&mut engine), ["send 2probe"]);
+    assert_eq!(actions(&mut engine), ["send 2probe"]);
     engine.socket_messages(text("3probe"));
     engine.transmit(Payload::text("4later"));
-    assert!(acts(&mut engine).is_empty());
+    assert!(actions(&mut engine).is_empty());
     engine.post_answered(&answer(200, "ok"));
-    assert_eq!(acts(&mut engine), ["written 1"]);
+    assert_eq!(actions(&mut engine), ["written 1"]);
     engine.get_answered(&answer(200, "6"));
-    assert_eq!(acts(&mut engine), ["packets 1", "send 5", "send 4later"]);
+    assert_eq!(actions(&mut engine), ["packets 1", "send 5", "send 4later"]);
     engine.socket_wrote(3);
-    assert_eq!(acts(&mut engine), ["written 2"]);
+    assert_eq!(actions(&mut engine), ["written 2"]);
     engine.socket_ended(LinkEnd {
         taken: 3,
         ..LinkEnd::default()
     });
-    assert_eq!(acts(&mut engine), ["end None 2"]);
+    assert_eq!(actions(&mut engine), ["end None 2"]);
 }
 
 #[test]
 fn a_failed_upgrade_probe_leaves_polling_unchanged() {
     let mut engine = engine(true, true);
     engine.get_answered(&answer(200, GREETING));
-    acts(&mut engine);
+    actions(&mut engine);
     engine.socket_ended(LinkEnd {
         status: Some(502),
         ..LinkEnd::default()
     });
-    assert_eq!(acts(&mut engine), ["drop"]);
+    assert_eq!(actions(&mut engine), ["drop"]);
     engine.transmit(Payload::text("4x"));
     engine.get_answered(&answer(200, "4y"));
     assert_eq!(
-        acts(&mut engine),
+        actions(&mut engine),
         ["post 4x", "packets 1", "get a=1&EIO=4&transport=polling&sid=abc"]
     );
 }
@@ -127,34 +130,34 @@ fn a_failed_upgrade_probe_leaves_polling_unchanged() {
 #[test]
 fn websocket_only_sends_nothing_before_the_engine_io_handshake() {
     let mut engine = engine(false, true);
-    assert_eq!(acts(&mut engine), ["open a=1&EIO=4&transport=websocket"]);
+    assert_eq!(actions(&mut engine), ["open a=1&EIO=4&transport=websocket"]);
     engine.transmit(Payload::text("40"));
     engine.socket_opened();
-    assert!(acts(&mut engine).is_empty());
+    assert!(actions(&mut engine).is_empty());
     engine.socket_messages(text(GREETING));
-    assert_eq!(acts(&mut engine), ["opened", "packets 1", "send 40"]);
+    assert_eq!(actions(&mut engine), ["opened", "packets 1", "send 40"]);
 }
 
 #[test]
 fn a_bom_and_unpadded_base64_are_accepted_as_in_browsers() {
     let mut engine = engine(true, false);
-    acts(&mut engine);
+    actions(&mut engine);
     engine.get_answered(&answer(200, &format!("\u{feff}{GREETING}")));
     assert_eq!(
-        acts(&mut engine),
+        actions(&mut engine),
         ["opened", "packets 1", "get a=1&EIO=4&transport=polling&sid=abc"]
     );
     engine.get_answered(&answer(200, "bAQI\u{1e}bAQ\u{1e}bAR=="));
-    assert_eq!(acts(&mut engine)[0], "packets 3");
+    assert_eq!(actions(&mut engine)[0], "packets 3");
     engine.get_answered(&answer(200, "b!"));
-    assert!(acts(&mut engine)[0].starts_with("end "));
+    assert!(actions(&mut engine)[0].starts_with("end "));
 }
 
 #[test]
 fn a_body_of_many_packets_is_reported_in_pieces_before_the_next_poll() {
     let mut engine = engine(true, false);
     engine.get_answered(&answer(200, GREETING));
-    acts(&mut engine);
+    actions(&mut engine);
     let body = vec!["4x"; 3 * MAX_REPORTED_PACKETS - 1].join("\u{1e}");
     engine.get_answered(&answer(200, &body));
     let Some(Action::Packets(first)) = engine.poll() else {
@@ -165,7 +168,7 @@ fn a_body_of_many_packets_is_reported_in_pieces_before_the_next_poll() {
     assert!(engine.poll().is_none(), "the rest waits while reading rests");
     engine.resume();
     assert_eq!(
-        acts(&mut engine),
+        actions(&mut engine),
         [
             format!("packets {MAX_REPORTED_PACKETS}"),
             format!("packets {}", MAX_REPORTED_PACKETS - 1),
@@ -178,14 +181,14 @@ fn a_body_of_many_packets_is_reported_in_pieces_before_the_next_poll() {
 fn a_paused_engine_does_not_poll() {
     let mut engine = engine(true, false);
     engine.get_answered(&answer(200, GREETING));
-    acts(&mut engine);
+    actions(&mut engine);
     engine.pause();
     engine.get_answered(&answer(200, "4x"));
-    assert_eq!(acts(&mut engine), ["packets 1"]);
+    assert_eq!(actions(&mut engine), ["packets 1"]);
     engine.transmit(Payload::text("4y"));
-    assert_eq!(acts(&mut engine), ["post 4y"], "saying goes on");
+    assert_eq!(actions(&mut engine), ["post 4y"], "saying goes on");
     engine.resume();
-    assert_eq!(acts(&mut engine), ["get a=1&EIO=4&transport=polling&sid=abc"]);
+    assert_eq!(actions(&mut engine), ["get a=1&EIO=4&transport=polling&sid=abc"]);
 }
 
 #[test]
@@ -199,12 +202,12 @@ fn polling_is_tried_after_a_failed_websocket_unless_credentials_were_refused() {
         let mut engine = engine(false, true);
         engine.transports.polling = true;
         engine.transports.websocket_first = true;
-        acts(&mut engine);
+        actions(&mut engine);
         engine.socket_ended(LinkEnd {
             status,
             ..LinkEnd::default()
         });
-        let now = acts(&mut engine);
+        let now = actions(&mut engine);
         assert_eq!(now[0].starts_with("get"), tried, "{status:?}: {now:?}");
     }
 }
@@ -216,21 +219,21 @@ fn try_all_transports_tries_the_other_transport_once() {
             try_all,
             ..EngineTransports::default()
         });
-        acts(&mut engine);
+        actions(&mut engine);
         engine.get_answered(&answer(404, "no"));
-        let now = acts(&mut engine);
+        let now = actions(&mut engine);
         assert_eq!(now[0].starts_with("open"), tried, "{try_all:?}: {now:?}");
         engine.socket_ended(LinkEnd::default());
-        assert_eq!(acts(&mut engine).len(), usize::from(tried), "it is over");
+        assert_eq!(actions(&mut engine).len(), usize::from(tried), "it is over");
     }
     let mut engine = start(EngineTransports {
         try_all: Some(false),
         websocket_first: true,
         ..EngineTransports::default()
     });
-    acts(&mut engine);
+    actions(&mut engine);
     engine.socket_ended(LinkEnd::default());
-    assert_eq!(acts(&mut engine), ["end None 0"]);
+    assert_eq!(actions(&mut engine), ["end None 0"]);
 }
 
 #[test]
@@ -248,10 +251,10 @@ fn remember_upgrade_starts_with_websocket_after_an_upgrade() {
         };
         let url = Url::parse("http://localhost/").unwrap();
         let mut engine = Engine::new(url, transports, 1000, known);
-        assert_eq!(acts(&mut engine)[0].starts_with("open"), direct);
+        assert_eq!(actions(&mut engine)[0].starts_with("open"), direct);
         engine.socket_ended(LinkEnd::default());
         assert!(
-            !direct || acts(&mut engine)[0].starts_with("get"),
+            !direct || actions(&mut engine)[0].starts_with("get"),
             "it is polled again"
         );
     }
@@ -271,18 +274,18 @@ fn urls_follow_the_request_options() {
         ..EngineTransports::default()
     });
     let first = "get a=1&room=7&EIO=4&transport=polling";
-    assert_eq!(acts(&mut engine), [format!("{first}&t=1&b64=1")]);
+    assert_eq!(actions(&mut engine), [format!("{first}&t=1&b64=1")]);
     engine.get_answered(&answer(200, GREETING));
-    let now = acts(&mut engine);
+    let now = actions(&mut engine);
     let socket = "open a=1&room=7&EIO=4&transport=websocket&sid=abc&ts=2&b64=1";
     assert!(now.contains(&socket.to_owned()), "{now:?}");
     assert!(now.contains(&format!("{first}&sid=abc&t=3&b64=1")), "{now:?}");
     engine.socket_opened();
     engine.socket_messages(text("3probe"));
     engine.get_answered(&answer(200, "6"));
-    acts(&mut engine);
+    actions(&mut engine);
     engine.transmit(Payload::Binary(Bytes::from_static(&[1, 2])));
-    assert_eq!(acts(&mut engine), ["send bAQI="]);
+    assert_eq!(actions(&mut engine), ["send bAQI="]);
     engine.socket_messages(text("bAQI="));
     assert_eq!(
         engine.poll(),
@@ -295,16 +298,16 @@ fn urls_follow_the_request_options() {
 #[test]
 fn an_http_status_is_reported_only_before_the_session_opens() {
     let mut refused = engine(true, false);
-    acts(&mut refused);
+    actions(&mut refused);
     refused.get_answered(&answer(403, "no"));
-    assert_eq!(acts(&mut refused), ["end Some(403) 0"]);
+    assert_eq!(actions(&mut refused), ["end Some(403) 0"]);
     let mut forgotten = engine(true, false);
     forgotten.get_answered(&answer(200, GREETING));
     forgotten.transmit(Payload::text("4x"));
-    acts(&mut forgotten);
+    actions(&mut forgotten);
     forgotten.get_answered(&answer(400, r#"{"code":1,"message":"Session ID unknown"}"#));
     assert_eq!(
-        acts(&mut forgotten),
+        actions(&mut forgotten),
         ["end None 1"],
         "what was being posted is in doubt"
     );

@@ -40,7 +40,7 @@ fn registrations() {
 
 #[test]
 fn an_unregistered_browser_is_not_a_problem_if_another_is_registered() {
-    let mut facts = well();
+    let mut facts = healthy();
     facts
         .browsers
         .push(browser("vivaldi", Family::Chromium, Vec::new()));
@@ -62,7 +62,7 @@ fn chromium_fails_at_a_bad_manifest_and_firefox_reads_the_next() {
         let id = if family == Family::Firefox { "a@b" } else { ID };
         let mut bad = seen(family, Scope::User, &[id]);
         bad.text = Ok("nonsense".into());
-        let mut facts = well();
+        let mut facts = healthy();
         facts.browsers = vec![browser(
             "b",
             family,
@@ -74,7 +74,7 @@ fn chromium_fails_at_a_bad_manifest_and_firefox_reads_the_next() {
 
 #[test]
 fn the_worst_of_several_profile_folders_is_reported() {
-    let mut facts = well();
+    let mut facts = healthy();
     let mut bad = seen(Family::Chromium, Scope::User, &[ID]);
     bad.text = Err("cannot be read".into());
     facts.browsers[0].chains.push(vec![bad]);
@@ -83,7 +83,7 @@ fn the_worst_of_several_profile_folders_is_reported() {
 
 #[test]
 fn each_program_that_browsers_start_has_its_own_finding() {
-    let mut facts = well();
+    let mut facts = healthy();
     let mut other = facts.launches[0].clone();
     other.program = "/opt/other/longwire".into();
     other.end = Launched::Silent(String::new());
@@ -95,7 +95,7 @@ fn each_program_that_browsers_start_has_its_own_finding() {
 #[test]
 fn origins() {
     let asked = |id: &str| {
-        let mut facts = well();
+        let mut facts = healthy();
         facts.asked = vec![ExtensionId::parse(id).unwrap()];
         facts
     };
@@ -159,7 +159,7 @@ fn policies() {
     only("policy.chromium", Verdict::Fail, "--system", |facts| {
         facts.browsers[0].policy = policy(Some(false), &[]);
     });
-    let mut facts = well();
+    let mut facts = healthy();
     facts.browsers[0].policy = policy(Some(false), &[]);
     facts.browsers[0].chains[0].push(seen(Family::Chromium, Scope::System, &[ID]));
     assert_eq!(finding(&facts, "policy.chromium").verdict, Verdict::Pass);
@@ -178,7 +178,7 @@ fn other_hosts_matter_only_for_the_same_extension() {
     only("rival.chromium", Verdict::Warn, "rm /n/org.old.json", |facts| {
         facts.browsers[0].neighbours = vec![neighbour(ID)];
     });
-    let mut facts = well();
+    let mut facts = healthy();
     facts.browsers[0].neighbours = vec![neighbour(OTHER)];
     assert_eq!(finding(&facts, "rival.chromium").verdict, Verdict::Pass);
 }
@@ -203,7 +203,7 @@ fn sandboxes() {
         brave.sandboxed = Some(sandboxed("Flatpak", true));
         facts.browsers.push(brave);
     });
-    let mut facts = well();
+    let mut facts = healthy();
     facts.browsers[0].sandboxed = Some(sandboxed("Flatpak", true));
     facts.browsers[0].inside = facts.browsers[0].chains[0].pop();
     assert_eq!(finding(&facts, "sandbox.chromium").verdict, Verdict::Pass);

@@ -59,7 +59,7 @@ fn browser(name: &str, family: Family, chain: Vec<Seen>) -> BrowserFacts {
 }
 
 /// A machine on which all is well.
-pub(super) fn well() -> Facts {
+pub(super) fn healthy() -> Facts {
     let version = "1.2.3".to_owned();
     let place = |path: &str, mode| {
         Some(PathFacts {
@@ -148,7 +148,7 @@ fn finding(facts: &Facts, id: &str) -> Finding {
 
 /// Judges a machine with one thing wrong: that finding alone is not passed, and has a fix.
 fn only(id: &str, verdict: Verdict, fix: &str, change: impl FnOnce(&mut Facts)) {
-    let mut facts = well();
+    let mut facts = healthy();
     change(&mut facts);
     let found = finding(&facts, id);
     assert_eq!(found.verdict, verdict, "{found:#?}");
@@ -161,7 +161,7 @@ fn only(id: &str, verdict: Verdict, fix: &str, change: impl FnOnce(&mut Facts)) 
 
 #[test]
 fn a_healthy_installation_has_only_passing_findings() {
-    let findings = judge(&well());
+    let findings = judge(&healthy());
     let odd: Vec<_> = findings
         .iter()
         .filter(|one| one.verdict != Verdict::Pass)
@@ -175,7 +175,7 @@ fn a_healthy_installation_has_only_passing_findings() {
 
 #[test]
 fn apps_count_as_registrations() {
-    let mut facts = well();
+    let mut facts = healthy();
     facts.browsers.clear();
     let text = format!(
         r#"{{"name":"{}","description":"d","path":"/usr/bin/longwire","type":"stdio","allowed_apps":["com.example.editor"]}}"#,
@@ -183,7 +183,7 @@ fn apps_count_as_registrations() {
     );
     let mut app = seen(Family::Chromium, Scope::User, &[ID]);
     app.text = Ok(text);
-    let mut apps = well().browsers.remove(0);
+    let mut apps = healthy().browsers.remove(0);
     apps.name = "apps".to_owned();
     apps.title = "apps".to_owned();
     apps.family = Family::App;

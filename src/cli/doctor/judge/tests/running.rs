@@ -144,7 +144,7 @@ fn a_dial_is_reported_phase_by_phase() {
         host: "example.org".into(),
         port: 443,
     };
-    let mut facts = well();
+    let mut facts = healthy();
     facts.dial = Some(DialFacts {
         shown: "wss://example.org/live".into(),
         steps: Ok(vec![

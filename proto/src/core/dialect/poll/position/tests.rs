@@ -31,7 +31,7 @@ fn answer(headers: &[(&str, &str)], body: &'static str) -> Answer {
     }
 }
 
-fn asked(position: &PollPosition, poll: &Poll) -> (String, Vec<(String, String)>) {
+fn request(position: &PollPosition, poll: &Poll) -> (String, Vec<(String, String)>) {
     let (url, headers) = position.ask(poll, Url::parse("http://localhost/tasks?a=1&since=7").unwrap());
     (url.query().unwrap().to_owned(), headers)
 }
@@ -41,8 +41,8 @@ fn asked(position: &PollPosition, poll: &Poll) -> (String, Vec<(String, String)>
 fn items_are_read_with_the_current_options() {
     let (before, now) = (poll(r#"{"items":"/jobs"}"#), poll(r#"{"items":"/tasks"}"#));
     let answer = answer(&[], r#"{"jobs":[1],"tasks":[2,3]}"#);
-    for (asked, expected) in [(&before, ["2", "3"]), (&now, ["2", "3"])] {
-        let read = LargeAnswer::new(asked, answer.content()).read(&Pointers::NONE);
+    for (request, expected) in [(&before, ["2", "3"]), (&now, ["2", "3"])] {
+        let read = LargeAnswer::new(request, answer.content()).read(&Pointers::NONE);
         let found = PollPosition::default().read(&now, &answer, false, Some(read.into()));
         let found: Vec<_> = found.unwrap().map(|(message, _)| message).collect();
         assert_eq!(
@@ -56,12 +56,12 @@ fn items_are_read_with_the_current_options() {
 fn a_cursor_is_sent_in_the_configured_place() {
     let poll = poll(r#"{"items":"/tasks","cursor":{"item":"/id","query":"since","start":"0"}}"#);
     let mut position = PollPosition::default();
-    assert_eq!(asked(&position, &poll).0, "a=1&since=0");
+    assert_eq!(request(&position, &poll).0, "a=1&since=0");
     let messages = position
         .read_all(&poll, &answer(&[], r#"{"tasks":[{"id":3},{"id":4}]}"#), false)
         .unwrap();
     assert_eq!(messages.len(), 2);
-    assert_eq!(asked(&position, &poll).0, "a=1&since=4");
+    assert_eq!(request(&position, &poll).0, "a=1&since=4");
     assert!(
         position
             .read_all(&poll, &answer(&[], r#"{"tasks":[]}"#), false)
@@ -69,7 +69,7 @@ fn a_cursor_is_sent_in_the_configured_place() {
             .is_empty()
     );
     assert_eq!(
-        asked(&position, &poll).0,
+        request(&position, &poll).0,
         "a=1&since=4",
         "nothing new moves nothing"
     );
@@ -86,14 +86,14 @@ fn a_cursor_is_sent_in_the_configured_place() {
 fn a_header_carries_the_cursor_and_an_etag_is_sent_as_if_none_match() {
     let poll = poll(r#"{"cursor":{"header":"X-Next","requestHeader":"X-From"}}"#);
     let mut position = PollPosition::default();
-    assert!(!position.is_known() && asked(&position, &poll).1.is_empty());
+    assert!(!position.is_known() && request(&position, &poll).1.is_empty());
     let tagged = answer(&[("x-next", "n1"), ("etag", "\"e\"")], "text");
     assert_eq!(
         position.read_all(&poll, &tagged, false),
         Ok(vec![Payload::text("text")])
     );
     assert_eq!(
-        asked(&position, &poll).1,
+        request(&position, &poll).1,
         [("X-From".to_owned(), "n1".to_owned())],
         "another question has no tag yet"
     );
@@ -104,7 +104,7 @@ fn a_header_carries_the_cursor_and_an_etag_is_sent_as_if_none_match() {
     later.read_all(&poll, &tagged, false).unwrap();
     for (tagged, tags) in [(&tagged, 1), (&newer, 1), (&answer(&[], "text"), 0)] {
         later.read_all(&poll, tagged, false).unwrap();
-        let said = asked(&later, &poll).1;
+        let said = request(&later, &poll).1;
         let said: Vec<&str> = said
             .iter()
             .filter(|(name, _)| name == "If-None-Match")
@@ -113,7 +113,7 @@ fn a_header_carries_the_cursor_and_an_etag_is_sent_as_if_none_match() {
         assert_eq!(said.len(), tags);
         assert_eq!(said.first().copied(), tagged.header("etag"));
     }
-    let said = asked(&position, &poll).1;
+    let said = request(&position, &poll).1;
     let said: Vec<(&str, &str)> = said.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     assert_eq!(said, [("If-None-Match", "\"e\""), ("X-From", "n1")]);
     assert!(position.is_known());
@@ -133,7 +133,7 @@ fn a_cursor_invalid_in_a_header_is_encoded_or_refused() {
             .read_all(&poll, &answer(&[], body.leak()), false)
             .unwrap();
         assert_eq!(
-            asked(&position, &poll).1,
+            request(&position, &poll).1,
             [("X-From".to_owned(), header.to_owned())]
         );
     }
@@ -170,7 +170,7 @@ fn a_bom_and_deeply_nested_values_are_accepted() {
         .read_all(&poll, &answer(&[], body.leak()), false)
         .unwrap();
     assert_eq!(messages.len(), 2);
-    assert_eq!(asked(&position, &poll).0, "a=1&since=2");
+    assert_eq!(request(&position, &poll).0, "a=1&since=2");
     let plain = answer(&[], "\u{feff}text");
     let messages = PollPosition::default().read_all(&Poll::default(), &plain, false);
     assert_eq!(messages, Ok(vec![Payload::text("text")]));
