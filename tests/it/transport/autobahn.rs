@@ -6,13 +6,13 @@
 
 use longwire::core::io::{Incoming, LinkEvent};
 
-use super::{Line, target};
+use super::{TestLink, target};
 
 /// Echoes whatever it receives; returns the messages received.
-async fn say_back(url: String) -> Vec<Incoming> {
+async fn echo(url: String) -> Vec<Incoming> {
     let mut target = target(url);
     target.compression = true;
-    let mut line = Line::dial(target);
+    let mut line = TestLink::dial(target);
     let mut received = Vec::new();
     loop {
         match line.next().await {
@@ -36,16 +36,16 @@ async fn every_case() {
     let Ok(server) = std::env::var("AUTOBAHN") else {
         return;
     };
-    let count = match say_back(format!("{server}/getCaseCount")).await.pop() {
+    let count = match echo(format!("{server}/getCaseCount")).await.pop() {
         Some(Incoming::Message(count)) => count.as_str().unwrap().parse::<u32>().unwrap(),
         other => panic!("no count: {other:?}"),
     };
     for case in 1..=count {
-        say_back(format!("{server}/runCase?case={case}&agent=longwire")).await;
+        echo(format!("{server}/runCase?case={case}&agent=longwire")).await;
         if case % 50 == 0 {
             println!("{case} of {count}");
         }
     }
-    say_back(format!("{server}/updateReports?agent=longwire")).await;
+    echo(format!("{server}/updateReports?agent=longwire")).await;
     assert!(count > 0);
 }

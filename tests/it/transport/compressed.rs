@@ -7,7 +7,7 @@ use longwire::wire::code::Code;
 use longwire::wire::payload::Payload;
 
 use super::servers::{Server, frame, payload, upgraded};
-use super::{Line, expected_message, target, text};
+use super::{TestLink, expected_message, target, text};
 
 /// What `ws` calls the modes, and what must have been agreed to.
 const MODES: [(&str, &str); 5] = [
@@ -45,13 +45,13 @@ fn parameters(extensions: &str) -> Vec<&str> {
     parameters
 }
 
-async fn agreed(line: &mut Line) -> String {
+async fn agreed(line: &mut TestLink) -> String {
     line.opened().await.1.expect("no compression was agreed to")
 }
 
-/// Everything a server can say in one direction or back.
+/// Every kind of message, in both directions.
 async fn differential(server: &Server, expected: Option<&str>) {
-    let mut flood = Line::dial(offered(server.url("/flood?count=3000&size=900")));
+    let mut flood = TestLink::dial(offered(server.url("/flood?count=3000&size=900")));
     let extensions = agreed(&mut flood).await;
     if let Some(expected) = expected {
         assert_eq!(parameters(&extensions), parameters(expected));
@@ -63,12 +63,12 @@ async fn differential(server: &Server, expected: Option<&str>) {
     assert!(messages == expected, "{extensions}: messages differ");
     assert_eq!((end.code, end.error), (Some(1000), None));
 
-    let mut fragments = Line::dial(offered(server.url("/fragments?parts=9&size=20000")));
+    let mut fragments = TestLink::dial(offered(server.url("/fragments?parts=9&size=20000")));
     agreed(&mut fragments).await;
     let expected: String = (0..9).map(|n| expected_message(n, 20_000)).collect();
     assert_eq!(fragments.messages(1).await, [text(expected)]);
 
-    let mut echo = Line::dial(offered(server.url("/echo")));
+    let mut echo = TestLink::dial(offered(server.url("/echo")));
     agreed(&mut echo).await;
     for (index, size) in [
         0, 1, 2, 125, 126, 1023, 1024, 4096, 65_535, 65_536, 1_048_577, 0, 300,
@@ -112,7 +112,7 @@ async fn without_the_offer_nothing_is_compressed() {
     let Some(server) = Server::ws(r#"{"deflate":{"threshold":0}}"#).await else {
         return;
     };
-    let mut line = Line::dial(target(server.url("/flood?count=10")));
+    let mut line = TestLink::dial(target(server.url("/flood?count=10")));
     assert_eq!(line.opened().await, (None, None));
     assert_eq!(line.messages(1).await[0], text(expected_message(0, 100)));
 }
@@ -122,7 +122,7 @@ async fn a_server_without_compression_is_accepted() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
-    let mut line = Line::dial(offered(server.url("/flood?count=10")));
+    let mut line = TestLink::dial(offered(server.url("/flood?count=10")));
     assert_eq!(line.opened().await, (None, None));
     assert_eq!(line.messages(1).await[0], text(expected_message(0, 100)));
 }
@@ -134,7 +134,7 @@ async fn a_message_inflating_above_the_limit_is_skipped_and_the_link_stays_open(
     };
     let mut target = offered(server.url("/fragments?parts=1&size=5000"));
     target.max_message = 4999;
-    let mut line = Line::dial(target);
+    let mut line = TestLink::dial(target);
     line.opened().await;
     assert_eq!(line.messages(1).await, [Incoming::TooLarge { bytes: None }]);
     line.dials.ping(super::DIAL, 7);
@@ -142,17 +142,17 @@ async fn a_message_inflating_above_the_limit_is_skipped_and_the_link_stays_open(
 }
 
 /// A server that agreed to compress and sends these frames.
-async fn saying(frames: Vec<u8>) -> Line {
+async fn saying(frames: Vec<u8>) -> TestLink {
     let (listener, port) = super::servers::listen().await;
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let mut peer = super::servers::Peer { stream };
         peer.accept("Sec-WebSocket-Extensions: permessage-deflate\r\n")
             .await;
-        peer.say(frames).await;
+        peer.send(frames).await;
         peer.until_end().await;
     });
-    Line::dial(offered(format!("ws://127.0.0.1:{port}")))
+    TestLink::dial(offered(format!("ws://127.0.0.1:{port}")))
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn invalid_compressed_data_ends_only_the_link() {
             .concat(),
         )
         .await;
-        // Either it is an error, or it was a strange way to say something; in no case does it hang.
+        // Either it is an error, or valid by accident; it must never hang.
         line.ended().await;
     }
     let mut line = saying(frame(0xc2, [0x07; 20])).await;
@@ -195,13 +195,13 @@ async fn invalid_compression_parameters_fail_the_handshake() {
                 .await;
             peer.until_end().await;
         });
-        let (_, end) = Line::dial(offered(format!("ws://127.0.0.1:{port}")))
+        let (_, end) = TestLink::dial(offered(format!("ws://127.0.0.1:{port}")))
             .ended()
             .await;
         assert_eq!(end.error.unwrap().code, Code::Handshake, "{answer}");
     }
     let (port, _server) = upgraded(|mut peer| async move { peer.until_end().await }).await;
-    Line::dial(offered(format!("ws://127.0.0.1:{port}")))
+    TestLink::dial(offered(format!("ws://127.0.0.1:{port}")))
         .opened()
         .await;
 }

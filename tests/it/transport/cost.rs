@@ -11,7 +11,7 @@ use longwire::transport::{Network, NetworkSettings};
 use tokio::sync::mpsc;
 
 use super::servers::{Server, frame, upgraded};
-use super::{Line, target};
+use super::{TestLink, target};
 
 /// Resident bytes of this process.
 fn resident() -> usize {
@@ -66,12 +66,12 @@ async fn a_flood_is_read() {
             let many = one.repeat((1 << 20) / one.len() + 1);
             let each = many.len() / one.len();
             for _ in 0..count / each + 1 {
-                peer.say(&many).await;
+                peer.send(&many).await;
             }
             peer.until_end().await;
         })
         .await;
-        let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+        let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
         line.opened().await;
         let begun = Instant::now();
         let (mut got, mut events) = (0, 0);

@@ -96,7 +96,7 @@ fn a_refusal_requests_credentials_once_and_two_refusals_of_fresh_ones_are_final(
             );
         }
     }
-    // Somebody who has better ones may say so.
+    // An extension with newer credentials may send them.
     harness.send(json!({"type": "authorize", "session": "s", "headers": {"Authorization": "t3"}}));
     let (dial, target) = harness.dial();
     assert_eq!(token(&target), Some("t3"));

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
 use super::servers::{Frame, close, frame, payload, upgraded};
-use super::{DIAL, Line, TEST_TIMEOUT, binary, target, text};
+use super::{DIAL, TEST_TIMEOUT, TestLink, binary, target, text};
 
 fn pong(payload: impl AsRef<[u8]>) -> Option<Frame> {
     Some(Frame {
@@ -25,13 +25,13 @@ async fn a_ping_proves_what_was_transmitted_before_it() {
             seen.push((frame.first, frame.payload.clone()));
         }
         // Not ours, malformed, then only the latest.
-        peer.say([frame(0x8a, "whatever"), frame(0x8a, "?"), frame(0x8a, &seen[3].1)].concat())
+        peer.send([frame(0x8a, "whatever"), frame(0x8a, "?"), frame(0x8a, &seen[3].1)].concat())
             .await;
         peer.until_end().await;
         seen
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     line.transmit(Payload::text("one"));
     line.dials.ping(DIAL, 11);
@@ -55,11 +55,11 @@ async fn a_ping_proves_what_was_transmitted_before_it() {
 #[tokio::test]
 async fn pings_are_answered_and_count_as_activity() {
     let (port, server) = upgraded(|mut peer| async move {
-        peer.say(frame(0x89, "are you there?")).await;
+        peer.send(frame(0x89, "are you there?")).await;
         peer.frame().await
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     let event = line.next().await;
     assert!(matches!(event, LinkEvent::Alive), "{event:?}");
@@ -70,7 +70,7 @@ async fn pings_are_answered_and_count_as_activity() {
 async fn every_ping_of_a_burst_is_answered_in_order() {
     let (port, server) = upgraded(|mut peer| async move {
         let burst: Vec<u8> = (0..10).flat_map(|n| frame(0x89, format!("{n}"))).collect();
-        peer.say(burst).await;
+        peer.send(burst).await;
         let mut answers = Vec::new();
         for _ in 0..10 {
             answers.push(peer.frame().await);
@@ -78,7 +78,7 @@ async fn every_ping_of_a_burst_is_answered_in_order() {
         answers
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     let expected: Vec<_> = (0..10).map(|n| pong(format!("{n}"))).collect();
     assert_eq!(server.await.unwrap(), expected);
@@ -89,13 +89,13 @@ async fn part_of_a_message_counts_as_activity() {
     let (go, wait) = oneshot::channel::<()>();
     let (port, _server) = upgraded(|mut peer| async move {
         let whole = frame(0x82, vec![1; 100_000]);
-        peer.say(&whole[..50_000]).await;
+        peer.send(&whole[..50_000]).await;
         wait.await.unwrap();
-        peer.say(&whole[50_000..]).await;
+        peer.send(&whole[50_000..]).await;
         peer.until_end().await;
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     let event = line.next().await;
     assert!(matches!(event, LinkEvent::Alive), "{event:?}");
@@ -110,18 +110,18 @@ async fn a_paused_link_answers_pings_and_writes_and_loses_nothing() {
         wait.await.unwrap();
         let written = peer.frame().await;
         for n in 0..10 {
-            peer.say([frame(0x81, format!("{n}")), frame(0x89, format!("{n}"))].concat())
+            peer.send([frame(0x81, format!("{n}")), frame(0x89, format!("{n}"))].concat())
                 .await;
             assert_eq!(peer.frame().await, pong(format!("{n}")));
         }
         for n in 10..2000 {
-            peer.say(frame(0x81, format!("{n}"))).await;
+            peer.send(frame(0x81, format!("{n}"))).await;
         }
         peer.until_end().await;
         written
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     line.dials.pause(DIAL);
     paused.send(()).unwrap();
@@ -159,7 +159,7 @@ async fn a_paused_link_eventually_stops_reading() {
         sent
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     line.dials.pause(DIAL);
     assert!(server.await.unwrap() < 10_000, "everything was read");
@@ -170,7 +170,7 @@ async fn messages_of_a_server_that_does_not_read_are_received() {
     let (got, wait) = oneshot::channel::<()>();
     let (port, server) = upgraded(|mut peer| async move {
         for n in 0..100 {
-            peer.say(frame(0x81, n.to_string())).await;
+            peer.send(frame(0x81, n.to_string())).await;
         }
         wait.await.unwrap();
         let mut bytes = 0;
@@ -183,7 +183,7 @@ async fn messages_of_a_server_that_does_not_read_are_received() {
         bytes
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     for _ in 0..20 {
         line.transmit(payload(1_000_000, false));
@@ -201,7 +201,7 @@ async fn a_link_whose_events_are_not_read_still_writes_and_loses_nothing() {
     const COUNT: usize = 50_000;
     let (port, server) = upgraded(|mut peer| async move {
         let (mut reading, mut writing) = peer.stream.split();
-        let say = async {
+        let send = async {
             for n in 0..COUNT {
                 writing.write_all(&frame(0x81, n.to_string())).await.unwrap();
             }
@@ -210,12 +210,12 @@ async fn a_link_whose_events_are_not_read_still_writes_and_loses_nothing() {
             let mut first = [0; 6 + 5];
             reading.read_exact(&mut first).await.unwrap();
         };
-        tokio::join!(say, hear);
+        tokio::join!(send, hear);
         peer.until_end().await;
     })
     .await;
     let target = target(format!("ws://127.0.0.1:{port}"));
-    let mut line = Line::dial_by(NetworkSettings::default(), target, 1);
+    let mut line = TestLink::dial_by(NetworkSettings::default(), target, 1);
     line.opened().await;
     line.transmit(Payload::text("hello"));
     // Nothing is taken until the queue has been full for a while.
@@ -235,11 +235,11 @@ async fn a_link_whose_events_are_not_read_still_writes_and_loses_nothing() {
 async fn many_messages_arrive_in_few_events() {
     let (port, _server) = upgraded(|mut peer| async move {
         let all: Vec<u8> = (0..1000).flat_map(|n| frame(0x81, n.to_string())).collect();
-        peer.say(all).await;
+        peer.send(all).await;
         peer.until_end().await;
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     let mut messages = Vec::new();
     let mut largest = 0;
@@ -259,14 +259,14 @@ async fn closing_writes_transmitted_messages_then_closes_without_events() {
         while let Some(frame) = peer.frame().await {
             frames.push((frame.first, frame.payload.clone()));
             if frame.first == 0x88 {
-                peer.say(super::servers::frame(0x88, &frame.payload)).await;
+                peer.send(super::servers::frame(0x88, &frame.payload)).await;
                 break;
             }
         }
         frames
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     for n in 0..50 {
         line.transmit(Payload::text(n.to_string()));
@@ -291,7 +291,7 @@ async fn a_server_that_ignores_the_close_frame_is_disconnected() {
         peer.until_end().await;
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     line.dials.hang_up(DIAL, 1000, String::new());
     tokio::time::timeout(TEST_TIMEOUT, line.dials.settle())
@@ -308,7 +308,7 @@ async fn after_a_reset_taken_is_between_written_and_transmitted() {
         peer.stream.set_zero_linger().unwrap();
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     for _ in 0..200 {
         line.transmit(payload(100_000, false));
@@ -335,11 +335,11 @@ async fn one_fast_server_does_not_fill_the_shared_queue() {
     const ON_THE_WAY: usize = 2048;
     let (port, _server) = upgraded(|mut peer| async move {
         let flood: Vec<u8> = (0..SENT).flat_map(|n| frame(0x81, n.to_string())).collect();
-        peer.say(flood).await;
+        peer.send(flood).await;
         peer.until_end().await;
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     let mut received = Vec::new();
     while received.len() < ON_THE_WAY / 2 {

@@ -50,7 +50,7 @@ fn an_unreachable_address_family_delays_but_does_not_fail_a_dial() {
     };
     scratch.settings("[default]\nallow = [\"ws://*\"]\n");
     let mut command = net.enter();
-    scratch.dress(&mut command);
+    scratch.apply_environment(&mut command);
     command.arg(program()).arg(ORIGIN);
     let mut host = HostProcess::spawn(command);
     host.hello();

@@ -6,7 +6,7 @@ use longwire::core::io::{Fetch, ProxyChoice, Target, TransportKind};
 use longwire::wire::payload::Payload;
 
 use super::servers::{Peer, listen, scripted};
-use super::{DIAL, Line, TEST_TIMEOUT, target};
+use super::{DIAL, TEST_TIMEOUT, TestLink, target};
 
 const OWN: &str = concat!("User-Agent: longwire/", env!("CARGO_PKG_VERSION"));
 
@@ -31,7 +31,7 @@ async fn handshake_header_names_are_spelled_as_in_rfc_6455() {
     let mut target = with_headers(target(format!("ws://127.0.0.1:{port}/")));
     target.subprotocols = vec!["v1".to_owned()];
     target.compression = true;
-    let _line = Line::dial(target);
+    let _line = TestLink::dial(target);
     let head = peer.await.unwrap();
     assert_has(
         &head,
@@ -56,7 +56,7 @@ async fn header_names_are_spelled_alike_in_every_request_of_a_connection() {
         let mut heads = Vec::new();
         for _ in 0..2 {
             heads.push(peer.head().await);
-            peer.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
         }
         heads
     })
@@ -66,7 +66,7 @@ async fn header_names_are_spelled_alike_in_every_request_of_a_connection() {
     target.transport = TransportKind::Http {
         post: Some((url.clone(), vec![("X-POST".to_owned(), "p".to_owned())])),
     };
-    let mut line = Line::dial(target);
+    let mut line = TestLink::dial(target);
     let fetch = Fetch {
         url,
         headers: vec![("Last-Event-ID".to_owned(), "5".to_owned())],
@@ -96,7 +96,7 @@ async fn engine_io_requests_use_the_configured_user_agent() {
         websocket: false,
         ..EngineTransports::default()
     });
-    let _line = Line::dial(target);
+    let _line = TestLink::dial(target);
     let head = peer.await.unwrap();
     assert_has(&head, &["X-API-KEY: k", "User-Agent: mine/1"]);
     assert!(!head.contains(OWN), "{head}");
@@ -107,7 +107,7 @@ async fn a_proxy_receives_the_user_agent_only() {
     let (listener, port) = listen().await;
     let mut target = with_headers(target("ws://server.invalid/"));
     target.proxy = ProxyChoice::Url(format!("http://127.0.0.1:{port}"));
-    let _line = Line::dial(target);
+    let _line = TestLink::dial(target);
     let (stream, _) = listener.accept().await.unwrap();
     let head = Peer { stream }.head().await;
     assert_has(

@@ -158,7 +158,7 @@ fn presets_that_require_client_heartbeats_send_them_despite_traffic() {
     }
 }
 
-/// What a server of the preset says when it is ready.
+/// What a server of the preset sends when it is ready.
 fn greeting(preset: &str) -> Option<&'static str> {
     match preset {
         "ably" => Some(r#"{"action":4}"#),

@@ -49,12 +49,12 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 const DIAL: DialId = DialId(7);
 
 /// A broker's view of one dial.
-struct Line {
+struct TestLink {
     dials: Dials<(DialId, LinkEvent)>,
     events: mpsc::Receiver<(DialId, LinkEvent)>,
 }
 
-impl Line {
+impl TestLink {
     fn dial(target: Target) -> Self {
         Self::dial_by(NetworkSettings::default(), target, 64)
     }
@@ -62,7 +62,7 @@ impl Line {
     /// `room`: how many events may wait for us.
     fn dial_by(mut settings: NetworkSettings, target: Target, room: usize) -> Self {
         if settings.proxy == ProxySettings::System {
-            // The environment of whoever runs the tests is none of their business.
+            // Tests must not depend on the proxy of the environment.
             settings.proxy = ProxySettings::None;
         }
         let (tx, events) = mpsc::channel(room);
@@ -84,8 +84,8 @@ impl Line {
     async fn next_on_its_way(&mut self) -> LinkEvent {
         let (dial, event) = tokio::time::timeout(TEST_TIMEOUT, self.events.recv())
             .await
-            .expect("no event came")
-            .expect("the dials are gone");
+            .expect("no event within the timeout")
+            .expect("the dials were dropped");
         assert_eq!(dial, DIAL);
         event
     }
@@ -183,7 +183,7 @@ fn binary(bytes: impl Into<Vec<u8>>) -> Incoming {
     Incoming::Message(Payload::Binary(Bytes::from(bytes.into())))
 }
 
-/// What the servers of `fixtures/servers` say in `/flood` and `/fragments`.
+/// What the servers of `fixtures/servers` send in `/flood` and `/fragments`.
 fn expected_message(index: usize, size: usize) -> String {
     const WORDS: [&str; 6] = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot"];
     let mut text = String::new();

@@ -1,6 +1,6 @@
 //! A network namespace that a test sets up with a script, and commands inside of it.
 //!
-//! It needs user namespaces, `ip` and Node; where the machine does not allow that, tests say so and are skipped.
+//! It needs user namespaces, `ip` and Node; where the machine does not allow that, tests are skipped with that reason.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::SOON;
 
-/// A namespace; gone when dropped.
+/// A namespace; removed when dropped.
 pub(super) struct Namespace(Child);
 
 impl Namespace {

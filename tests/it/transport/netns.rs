@@ -17,7 +17,7 @@ use crate::support::{ORIGIN, program};
 /// The server's address, in a network kept for measurements.
 const SERVER: &str = "198.18.0.2";
 
-/// Two namespaces: in the inner one the server, in the outer one whoever is run by `enter`. Gone when dropped.
+/// Two namespaces: in the inner one the server, in the outer one the processes run by `enter`. Removed when dropped.
 struct Net {
     outer: Namespace,
     inner: u32,
@@ -74,7 +74,7 @@ fn allow(scratch: &Scratch) {
 /// A host in the outer namespace.
 fn host(net: &Net, scratch: &Scratch) -> HostProcess {
     let mut command = net.outer.enter();
-    scratch.dress(&mut command);
+    scratch.apply_environment(&mut command);
     command.arg(program()).arg(ORIGIN);
     HostProcess::spawn(command)
 }

@@ -10,7 +10,7 @@ use longwire::wire::code::Code;
 use tokio::net::TcpListener;
 
 use super::servers::listen;
-use super::{DIAL, Line, target};
+use super::{DIAL, TestLink, target};
 
 const ORIGIN: &str = "chrome-extension://a/";
 
@@ -38,14 +38,14 @@ fn of_an_extension(url: &str) -> Target {
 }
 
 async fn end(rule: ExtensionRule, target: Target) -> LinkEnd {
-    Line::dial_by(network(rule), target, 64).ended().await.1
+    TestLink::dial_by(network(rule), target, 64).ended().await.1
 }
 
 fn code(end: &LinkEnd) -> Code {
     end.error.as_ref().unwrap().code
 }
 
-/// Nobody has connected: whoever does now is the first.
+/// Checks that nobody has connected: the connection made here is the first.
 async fn no_connection(listener: TcpListener, port: u16) {
     let ours = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let (_, peer) = listener.accept().await.unwrap();
@@ -91,7 +91,7 @@ async fn each_http_request_is_checked_by_itself() {
     ] {
         let mut target = of_an_extension(&format!("{base}/feed/a"));
         target.transport = TransportKind::Http { post: None };
-        let mut line = Line::dial_by(network(allowing(&["ws://loopback/feed/*"])), target, 64);
+        let mut line = TestLink::dial_by(network(allowing(&["ws://loopback/feed/*"])), target, 64);
         line.dials.fetch(
             DIAL,
             Box::new(Fetch {

@@ -5,13 +5,13 @@ use longwire::wire::code::Code;
 use longwire::wire::payload::Payload;
 
 use super::servers::{Server, payload};
-use super::{DIAL, Line, expected_message, target, text};
+use super::{DIAL, TestLink, expected_message, target, text};
 
 /// Sizes at which a frame's form changes, and the largest.
 const SIZES: [usize; 8] = [0, 1, 125, 126, 65_535, 65_536, 1_048_577, 64 * 1024 * 1024];
 
 async fn echo(server: &Server) {
-    let mut line = Line::dial(target(server.url("/echo")));
+    let mut line = TestLink::dial(target(server.url("/echo")));
     line.opened().await;
     for size in SIZES {
         for is_text in [true, false] {
@@ -33,7 +33,7 @@ async fn echo(server: &Server) {
 }
 
 async fn flood(server: &Server) {
-    let mut line = Line::dial(target(server.url("/flood?count=20000&size=100")));
+    let mut line = TestLink::dial(target(server.url("/flood?count=20000&size=100")));
     line.opened().await;
     let (messages, end) = line.ended().await;
     let expected: Vec<_> = (0..20_000)
@@ -47,7 +47,7 @@ async fn flood(server: &Server) {
 }
 
 async fn fragments(server: &Server) {
-    let mut line = Line::dial(target(server.url("/fragments?parts=7&size=30000")));
+    let mut line = TestLink::dial(target(server.url("/fragments?parts=7&size=30000")));
     line.opened().await;
     let expected: String = (0..7).map(|n| expected_message(n, 30_000)).collect();
     assert_eq!(line.messages(1).await, [text(expected)]);
@@ -100,7 +100,7 @@ async fn ws_receives_our_headers_and_chooses_a_subprotocol() {
         ("Cookie".to_owned(), "session=1; other=2".to_owned()),
         ("Authorization".to_owned(), "Bearer xyz".to_owned()),
     ];
-    let mut line = Line::dial(target);
+    let mut line = TestLink::dial(target);
     assert_eq!(line.opened().await, (Some("second".to_owned()), None));
     let Payload::Json(json) = line.message().await else {
         panic!("not JSON")
@@ -122,18 +122,20 @@ async fn ws_refuses_closes_and_terminates_links() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
-    let (_, end) = Line::dial(target(server.url("/refuse?status=403"))).ended().await;
+    let (_, end) = TestLink::dial(target(server.url("/refuse?status=403")))
+        .ended()
+        .await;
     assert_eq!((end.status, end.reason.as_deref()), (Some(403), Some("go away")));
-    let (_, end) = Line::dial(target(server.url("/close?code=4001&reason=moved")))
+    let (_, end) = TestLink::dial(target(server.url("/close?code=4001&reason=moved")))
         .ended()
         .await;
     assert_eq!(
         (end.code, end.reason.as_deref(), end.error),
         (Some(4001), Some("moved"), None)
     );
-    let (_, end) = Line::dial(target(server.url("/close"))).ended().await;
+    let (_, end) = TestLink::dial(target(server.url("/close"))).ended().await;
     assert_eq!((end.code, end.error), (Some(1005), None));
-    let (_, end) = Line::dial(target(server.url("/terminate"))).ended().await;
+    let (_, end) = TestLink::dial(target(server.url("/terminate"))).ended().await;
     assert_eq!(
         (end.code, end.error.map(|error| error.code)),
         (Some(1006), Some(Code::LinkLost))
@@ -145,12 +147,12 @@ async fn ws_receives_the_last_messages_and_the_close_code() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
-    let mut line = Line::dial(target(server.url("/closed")));
+    let mut line = TestLink::dial(target(server.url("/closed")));
     line.opened().await;
     line.transmit(Payload::text("last words"));
     line.dials.hang_up(DIAL, 4000, "bye".to_owned());
     line.dials.settle().await;
-    let mut line = Line::dial(target(server.url("/closed?ask")));
+    let mut line = TestLink::dial(target(server.url("/closed?ask")));
     loop {
         if let LinkEvent::Messages(messages) = line.next().await {
             let expected = r#"{"code":4000,"reason":"bye","heard":["last words"]}"#;

@@ -34,7 +34,7 @@ where
     (port, task)
 }
 
-/// Serves one connection by a script that begins behind a proper handshake.
+/// Serves one connection by a script that starts after a valid handshake.
 pub(super) async fn upgraded<F, T>(script: impl FnOnce(Peer) -> F + Send + 'static) -> (u16, JoinHandle<T>)
 where
     F: Future<Output = T> + Send + 'static,
@@ -54,7 +54,7 @@ pub(super) struct Frame {
     pub(super) payload: Vec<u8>,
 }
 
-/// The server's end of a connection, by hand.
+/// The server's end of a connection, driven by the test.
 pub(super) struct Peer<S = TcpStream> {
     pub(super) stream: S,
 }
@@ -69,15 +69,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         String::from_utf8(head).unwrap()
     }
 
-    /// Says these bytes. A client that has left meanwhile is no fault of the script's.
-    pub(super) async fn say(&mut self, bytes: impl AsRef<[u8]>) {
+    /// Sends these bytes. It is no error if the client has disconnected meanwhile.
+    pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
     /// Accepts the handshake, with these additional header lines; gives the request's head.
     pub(super) async fn accept(&mut self, more: &str) -> String {
         let head = self.head().await;
-        self.say(switching(&head, more)).await;
+        self.send(switching(&head, more)).await;
         head
     }
 

@@ -13,7 +13,7 @@ fn write(scratch: &Scratch, text: &str) {
     scratch.settings(text);
 }
 
-/// A home whose administrator says this.
+/// A home with these administrator settings.
 fn administered(text: &str) -> Scratch {
     let scratch = Scratch::new();
     let root = scratch.folder().join("root");

@@ -6,17 +6,17 @@ use std::time::Duration;
 use longwire::core::io::{Fetch, LinkEvent, TransportKind};
 
 use super::servers::{Peer, listen, scripted};
-use super::{DIAL, Line, target};
+use super::{DIAL, TestLink, target};
 
 const STREAM: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: x\n\n";
 
 /// Asks for a stream with a key and a cookie of this server's.
-fn asks(port: u16, timeout: Duration) -> Line {
+fn asks(port: u16, timeout: Duration) -> TestLink {
     questions(port, true, timeout)
 }
 
-fn questions(port: u16, streaming: bool, timeout: Duration) -> Line {
+fn questions(port: u16, streaming: bool, timeout: Duration) -> TestLink {
     let url: url::Url = format!("http://127.0.0.1:{port}/first").parse().unwrap();
     let mut target = target(&url);
     target.connect_timeout = timeout;
@@ -24,7 +24,7 @@ fn questions(port: u16, streaming: bool, timeout: Duration) -> Line {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
     target.transport = TransportKind::Http { post: None };
-    let mut line = Line::dial(target);
+    let mut line = TestLink::dial(target);
     let fetch = Fetch {
         url,
         headers: vec![("Last-Event-ID".to_owned(), "5".to_owned())],
@@ -35,7 +35,7 @@ fn questions(port: u16, streaming: bool, timeout: Duration) -> Line {
     line
 }
 
-async fn status(line: &mut Line) -> u16 {
+async fn status(line: &mut TestLink) -> u16 {
     match line.next().await {
         LinkEvent::Answered(answer) => answer.status,
         other => panic!("{other:?}"),
@@ -55,10 +55,10 @@ async fn a_compressed_stream_is_delivered_event_by_event() {
     let (port, peer) = scripted(move |mut peer: Peer| async move {
         let head = peer.head().await;
         let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\n";
-        peer.say([answer.as_bytes(), &first].concat()).await;
+        peer.send([answer.as_bytes(), &first].concat()).await;
         // The second is not sent before the first was received.
         go_on.await.unwrap();
-        peer.say(&second).await;
+        peer.send(&second).await;
         peer.until_end().await;
         head
     })
@@ -73,7 +73,7 @@ async fn a_compressed_stream_is_delivered_event_by_event() {
     assert!(head.contains("Accept-Encoding: gzip, deflate, br\r\n"), "{head}");
 }
 
-async fn chunk(line: &mut Line) -> Vec<u8> {
+async fn chunk(line: &mut TestLink) -> Vec<u8> {
     match line.next().await {
         LinkEvent::Chunk(bytes) => bytes.to_vec(),
         other => panic!("{other:?}"),
@@ -84,7 +84,7 @@ async fn chunk(line: &mut Line) -> Vec<u8> {
 async fn an_unrequested_content_coding_is_a_clear_error() {
     let (port, _peer) = scripted(|mut peer: Peer| async move {
         peer.head().await;
-        peer.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: zstd\r\n\r\n")
+        peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: zstd\r\n\r\n")
             .await;
         peer.until_end().await;
     })
@@ -114,7 +114,7 @@ async fn cookies_of_a_websocket_handshake_are_sent_with_the_next_dial() {
     target.jar = Some(1);
     let cookies = "user=me; LB=stale; gone=x".to_owned();
     target.headers.push(("Cookie".to_owned(), cookies));
-    let mut line = Line::dial(target.clone());
+    let mut line = TestLink::dial(target.clone());
     line.opened().await;
     line.ended().await;
     line.dials.dial(DIAL, Box::new(target));
@@ -133,7 +133,7 @@ async fn cookies_of_a_websocket_handshake_are_sent_with_the_next_dial() {
 async fn a_redirect_on_the_same_server_is_followed() {
     let (port, peer) = scripted(|mut peer: Peer| async move {
         peer.head().await;
-        peer.say("HTTP/1.1 307 Over there\r\nLocation: /second?x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        peer.send("HTTP/1.1 307 Over there\r\nLocation: /second?x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             .await;
         // The answer to the next request comes on another connection.
         drop(peer);
@@ -155,7 +155,7 @@ async fn answering(responses: Vec<String>) -> (u16, tokio::task::JoinHandle<Vec<
             let (stream, _) = listener.accept().await.unwrap();
             let mut peer = Peer { stream };
             heads.push(peer.head().await);
-            peer.say(response).await;
+            peer.send(response).await;
         }
         heads
     });
@@ -187,8 +187,8 @@ async fn locations_are_parsed_as_in_browsers() {
             let head = peer.head().await;
             asked.push(head.split(' ').nth(1).unwrap().to_owned());
             match location {
-                Some(location) => peer.say(redirect(302, &location.replace("HOST", &host))).await,
-                None => peer.say(STREAM).await,
+                Some(location) => peer.send(redirect(302, &location.replace("HOST", &host))).await,
+                None => peer.send(STREAM).await,
             }
         }
         asked
@@ -237,7 +237,7 @@ async fn a_post_is_repeated_only_for_307_and_308() {
         target.transport = TransportKind::Http {
             post: Some((target.url.clone(), Vec::new())),
         };
-        let mut line = Line::dial(target);
+        let mut line = TestLink::dial(target);
         line.transmit(longwire::wire::payload::Payload::Text("word".into()));
         let LinkEvent::Posted(1, answer) = line.next().await else {
             panic!("not posted");
@@ -254,13 +254,13 @@ async fn a_redirect_to_another_server_carries_no_secrets() {
         let (stream, _) = listener.accept().await.unwrap();
         let mut peer = Peer { stream };
         let head = peer.head().await;
-        peer.say(STREAM).await;
+        peer.send(STREAM).await;
         head
     });
     let (port, _first) = scripted(move |mut peer: Peer| async move {
         peer.head().await;
         let to = format!("http://127.0.0.1:{there}/second");
-        peer.say(format!(
+        peer.send(format!(
             "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"
         ))
         .await;
@@ -285,7 +285,7 @@ async fn an_endless_redirect_is_reported() {
         while let Ok((stream, _)) = listener.accept().await {
             let mut peer = Peer { stream };
             peer.head().await;
-            peer.say(
+            peer.send(
                 "HTTP/1.1 301 Again\r\nLocation: /first\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
             )
             .await;

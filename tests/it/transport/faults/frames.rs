@@ -5,11 +5,11 @@ use super::*;
 #[tokio::test]
 async fn an_end_inside_a_frame_is_a_lost_link_after_the_messages() {
     let (port, _) = upgraded(|mut peer| async move {
-        peer.say(frame(0x81, "whole")).await;
-        peer.say(&frame(0x81, "never finished")[..5]).await;
+        peer.send(frame(0x81, "whole")).await;
+        peer.send(&frame(0x81, "never finished")[..5]).await;
     })
     .await;
-    let mut line = Line::dial(target(secret_url(port)));
+    let mut line = TestLink::dial(target(secret_url(port)));
     line.opened().await;
     let (messages, end) = line.ended().await;
     assert_eq!(messages, [text("whole")]);
@@ -24,7 +24,7 @@ async fn a_reset_is_a_lost_link() {
         peer.stream.set_zero_linger().unwrap();
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     line.transmit(longwire::wire::payload::Payload::text("x"));
     let (_, end) = line.ended().await;
@@ -41,14 +41,14 @@ async fn close_codes_and_reasons_arrive_and_are_answered() {
     ] {
         let sent = payload.clone();
         let (port, server) = upgraded(move |mut peer| async move {
-            peer.say([frame(0x81, "last"), frame(0x88, sent)].concat()).await;
+            peer.send([frame(0x81, "last"), frame(0x88, sent)].concat()).await;
             let answer = peer.frame().await;
             // The client waits for us to end the connection.
             drop(peer);
             answer
         })
         .await;
-        let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+        let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
         line.opened().await;
         let (messages, end) = line.ended().await;
         assert_eq!(messages, [text("last")]);
@@ -71,11 +71,11 @@ async fn a_protocol_violation_is_reported_and_closes_the_link() {
         (frame(0x88, close(1006, "")), 1002),
     ] {
         let (port, server) = upgraded(move |mut peer| async move {
-            peer.say([frame(0x81, "fine"), bytes].concat()).await;
+            peer.send([frame(0x81, "fine"), bytes].concat()).await;
             peer.frame().await
         })
         .await;
-        let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+        let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
         line.opened().await;
         let (messages, end) = line.ended().await;
         assert_eq!(messages, [text("fine")]);
@@ -91,7 +91,7 @@ async fn a_protocol_violation_is_reported_and_closes_the_link() {
 #[tokio::test]
 async fn an_oversize_message_is_reported_in_order_and_the_link_stays_open() {
     let (port, server) = upgraded(|mut peer| async move {
-        peer.say(
+        peer.send(
             [
                 frame(0x81, "fine"),
                 frame(0x82, vec![0; 3_000_000]),
@@ -105,7 +105,7 @@ async fn an_oversize_message_is_reported_in_order_and_the_link_stays_open() {
     .await;
     let mut target = target(format!("ws://127.0.0.1:{port}"));
     target.max_message = 1000;
-    let mut line = Line::dial(target);
+    let mut line = TestLink::dial(target);
     line.opened().await;
     let skipped = Incoming::TooLarge {
         bytes: Some(3_000_000),

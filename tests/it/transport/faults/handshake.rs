@@ -39,7 +39,7 @@ async fn retry_after_is_read_as_seconds_and_as_a_date() {
 async fn only_the_beginning_of_an_endless_refusal_is_read() {
     let (port, server) = scripted(|mut peer| async move {
         peer.head().await;
-        peer.say("HTTP/1.1 500 No\r\nContent-Length: 1000000000\r\n\r\n")
+        peer.send("HTTP/1.1 500 No\r\nContent-Length: 1000000000\r\n\r\n")
             .await;
         for _ in 0..100_000 {
             if tokio::io::AsyncWriteExt::write_all(&mut peer.stream, &[b'x'; 10_000])
@@ -65,7 +65,7 @@ async fn a_redirect_is_reported_and_not_followed() {
     let (elsewhere, elsewhere_port) = listen().await;
     let (port, _) = scripted(move |mut peer| async move {
         peer.head().await;
-        peer.say(format!(
+        peer.send(format!(
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{elsewhere_port}/canary\r\nContent-Length: 0\r\n\r\n"
         ))
         .await;
@@ -123,7 +123,7 @@ async fn response_heads_that_browsers_accept_are_accepted() {
         let lines = lines.to_owned();
         let shown: String = lines.chars().take(40).collect();
         let (port, server) = scripted(move |mut peer| async move { peer.accept(&lines).await }).await;
-        let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}/")));
+        let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}/")));
         match line.next().await {
             LinkEvent::Opened { .. } => {}
             other => panic!("{shown}: {other:?}"),
@@ -136,9 +136,9 @@ async fn response_heads_that_browsers_accept_are_accepted() {
 async fn an_endless_response_head_is_reported() {
     let (port, _server) = scripted(|mut peer| async move {
         peer.head().await;
-        peer.say("HTTP/1.1 101 Switching Protocols\r\n").await;
+        peer.send("HTTP/1.1 101 Switching Protocols\r\n").await;
         for _ in 0..5000 {
-            peer.say(format!("X-Long: {}\r\n", "a".repeat(100))).await;
+            peer.send(format!("X-Long: {}\r\n", "a".repeat(100))).await;
         }
         peer.until_end().await;
     })
@@ -168,12 +168,12 @@ async fn a_connection_token_list_and_early_messages_are_accepted() {
         // The first frame and a half in the same packet as the answer.
         let frames = [frame(0x81, "early"), frame(0x81, "later")].concat();
         let (now, later) = frames.split_at(9);
-        peer.say([answer.as_bytes(), now].concat()).await;
-        peer.say(later).await;
+        peer.send([answer.as_bytes(), now].concat()).await;
+        peer.send(later).await;
         peer.until_end().await;
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.opened().await;
     assert_eq!(line.messages(2).await, [text("early"), text("later")]);
     drop(line);

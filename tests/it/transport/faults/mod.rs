@@ -11,7 +11,7 @@ use longwire::wire::payload::Payload;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::servers::{close, frame, listen, scripted, switching, upgraded};
-use super::{DIAL, Line, TEST_TIMEOUT, target, text};
+use super::{DIAL, TEST_TIMEOUT, TestLink, target, text};
 
 /// A URL whose secrets must not be repeated.
 fn secret_url(port: u16) -> String {
@@ -29,7 +29,7 @@ async fn refused(port: u16) -> LinkEnd {
 }
 
 async fn failing(target: longwire::core::io::Target, port: u16) -> LinkEnd {
-    let mut line = Line::dial(target);
+    let mut line = TestLink::dial(target);
     let end = match line.next().await {
         LinkEvent::Ended(end) => end,
         other => panic!("not refused: {other:?}"),
@@ -45,11 +45,11 @@ fn code(end: &LinkEnd) -> Code {
     end.error.as_ref().expect("no error").code
 }
 
-/// A server that says this to whatever is asked, and hangs up.
+/// A server that sends this in answer to any request, and closes.
 async fn answering(answer: &'static str) -> u16 {
     let (port, _) = scripted(move |mut peer| async move {
         peer.head().await;
-        peer.say(answer).await;
+        peer.send(answer).await;
     })
     .await;
     port
@@ -119,7 +119,7 @@ async fn no_failure_names_internals() {
             target.transport = kind;
             let url = target.url.clone();
             let is_http = matches!(target.transport, TransportKind::Http { .. });
-            let mut line = Line::dial(target);
+            let mut line = TestLink::dial(target);
             if is_http {
                 let fetch = Fetch {
                     url,
@@ -162,7 +162,7 @@ async fn no_failure_names_internals() {
 #[tokio::test]
 async fn international_names_are_dialled_as_in_browsers() {
     let (port, server) = scripted(|mut peer| async move { peer.accept("").await }).await;
-    let mut line = Line::dial(target(format!("ws://bücher.localhost:{port}/")));
+    let mut line = TestLink::dial(target(format!("ws://bücher.localhost:{port}/")));
     line.opened().await;
     let head = server.await.unwrap();
     assert!(
@@ -180,7 +180,7 @@ async fn a_port_without_listener_is_refused() {
 
 #[tokio::test]
 async fn an_unknown_host_name_is_a_dns_error() {
-    let mut line = Line::dial(target("ws://no-such-host.invalid:1/?token=canary"));
+    let mut line = TestLink::dial(target("ws://no-such-host.invalid:1/?token=canary"));
     let (_, end) = line.ended().await;
     let error = end.error.unwrap();
     assert_eq!(error.code, Code::Dns);
@@ -193,8 +193,8 @@ async fn an_unknown_host_name_is_a_dns_error() {
 
 #[tokio::test]
 async fn a_dial_ends_exactly_once() {
-    let (port, _) = upgraded(|mut peer| async move { peer.say(frame(0x88, close(1000, ""))).await }).await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let (port, _) = upgraded(|mut peer| async move { peer.send(frame(0x88, close(1000, ""))).await }).await;
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     line.ended().await;
     line.dials.settle().await;
     drop(line.dials);
@@ -208,7 +208,7 @@ async fn a_dial_closed_while_dialling_emits_no_event() {
         peer.stream.read_u8().await.is_err()
     })
     .await;
-    let mut line = Line::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     while server.is_finished() {
         tokio::task::yield_now().await;
     }

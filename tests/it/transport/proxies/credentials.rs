@@ -8,12 +8,12 @@ async fn http_connect_works_with_and_without_credentials() {
         return;
     };
     let (port, asked) = connect_proxy(server.port).await;
-    echoes(Line::dial(through(
+    echoes(TestLink::dial(through(
         format!("http://127.0.0.1:{port}"),
         "ws://server.invalid:81/echo",
     )))
     .await;
-    echoes(Line::dial(through(
+    echoes(TestLink::dial(through(
         format!("http://us%40er:pass@127.0.0.1:{port}"),
         "ws://server.invalid/echo",
     )))
@@ -68,13 +68,13 @@ async fn socks5_with_and_without_credentials_resolves_at_the_proxy() {
     };
     let (port, asked) = socks_proxy(server.port, None).await;
     for scheme in ["socks5", "socks5h"] {
-        echoes(Line::dial(through(
+        echoes(TestLink::dial(through(
             format!("{scheme}://127.0.0.1:{port}"),
             "ws://server.invalid:81/echo",
         )))
         .await;
     }
-    echoes(Line::dial(through(
+    echoes(TestLink::dial(through(
         format!("socks5://127.0.0.1:{port}"),
         "ws://192.0.2.1:82/echo",
     )))
@@ -84,7 +84,7 @@ async fn socks5_with_and_without_credentials_resolves_at_the_proxy() {
         ["server.invalid:81", "server.invalid:81", "192.0.2.1:82"]
     );
     let (port, asked) = socks_proxy(server.port, Some(("user", "p:ss"))).await;
-    echoes(Line::dial(through(
+    echoes(TestLink::dial(through(
         format!("socks5://user:p%3Ass@127.0.0.1:{port}"),
         "ws://server.invalid:83/echo",
     )))

@@ -27,7 +27,7 @@ async fn a_proxy_refusal_is_distinguished_from_a_server_refusal() {
     ] {
         let (port, _) = scripted(move |mut peer| async move {
             peer.head().await;
-            peer.say(format!(
+            peer.send(format!(
                 "HTTP/1.1 {status}\r\nRetry-After: 5\r\nContent-Length: 6\r\n\r\ncanary"
             ))
             .await;
@@ -51,7 +51,7 @@ async fn a_proxy_refusal_is_distinguished_from_a_server_refusal() {
         format!("http://127.0.0.1:{port}"),
         "ws://server.invalid/refuse?status=403",
     );
-    let (_, end) = Line::dial(target).ended().await;
+    let (_, end) = TestLink::dial(target).ended().await;
     assert_eq!(
         (end.status, end.error.unwrap().code),
         (Some(403), Code::HttpStatus)
@@ -62,7 +62,7 @@ async fn a_proxy_refusal_is_distinguished_from_a_server_refusal() {
 async fn an_unsupported_proxy_authentication_method_is_named() {
     let (port, _) = scripted(|mut peer| async move {
         peer.head().await;
-        peer.say(
+        peer.send(
             "HTTP/1.1 407 Authenticate\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n\
              Proxy-Authenticate: Digest realm=\"canary\", nonce=\"x\"\r\nContent-Length: 0\r\n\r\n",
         )
@@ -94,10 +94,10 @@ async fn socks_reply_codes_are_attributed_to_proxy_or_server() {
         let (port, _) = scripted(move |mut peer| async move {
             let mut greeting = [0; 3];
             peer.stream.read_exact(&mut greeting).await.unwrap();
-            peer.say([5, 0]).await;
+            peer.send([5, 0]).await;
             let mut request = [0; 5];
             peer.stream.read_exact(&mut request).await.unwrap();
-            peer.say([5, reply, 0, 1, 0, 0, 0, 0, 0, 0]).await;
+            peer.send([5, reply, 0, 1, 0, 0, 0, 0, 0, 0]).await;
             peer.until_end().await;
         })
         .await;
@@ -122,7 +122,7 @@ async fn malformed_closed_and_silent_proxies_are_reported() {
     ] {
         let (port, _) = scripted(move |mut peer| async move {
             peer.stream.read_u8().await.unwrap();
-            peer.say(answer).await;
+            peer.send(answer).await;
         })
         .await;
         let end = failure(through(

@@ -42,7 +42,7 @@ async fn installed_proxy(
 /// A link that is good with `user:pass`, and the proxy's fault without or with other credentials.
 async fn with_credentials(scheme: &str, port: u16, server: &Server) {
     let url = format!("ws://localhost:{}/echo", server.port);
-    echoes(Line::dial(through(
+    echoes(TestLink::dial(through(
         format!("{scheme}://user:pass@127.0.0.1:{port}"),
         &url,
     )))
@@ -57,7 +57,7 @@ async fn with_credentials(scheme: &str, port: u16, server: &Server) {
         ..NetworkSettings::default()
     };
     let target = through(format!("{scheme}://127.0.0.1:{port}"), &url);
-    echoes(Line::dial_by(settings, target, 64)).await;
+    echoes(TestLink::dial_by(settings, target, 64)).await;
     for credentials in ["", "user:canary@"] {
         let end = failure(through(format!("{scheme}://{credentials}127.0.0.1:{port}"), &url)).await;
         assert_eq!(end.error.unwrap().code, Code::Proxy, "{scheme} `{credentials}`");

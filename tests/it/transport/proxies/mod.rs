@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::servers::{Peer, Server, listen, payload, scripted};
-use super::{Line, target};
+use super::{TestLink, target};
 
 /// What a proxy was asked for.
 type Asked = Arc<Mutex<Vec<String>>>;
@@ -35,7 +35,7 @@ async fn connect_proxy(server: u16) -> (u16, Asked) {
             tokio::spawn(async move {
                 let head = peer.head().await;
                 log.lock().unwrap().push(head);
-                peer.say("HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n")
+                peer.send("HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n")
                     .await;
                 relay(peer.stream, server).await;
             });
@@ -122,7 +122,7 @@ fn through(proxy: impl Into<String>, url: &str) -> Target {
     target
 }
 
-async fn echoes(mut line: Line) {
+async fn echoes(mut line: TestLink) {
     line.opened().await;
     for size in [5, 300_000] {
         line.transmit(payload(size, true));
@@ -132,7 +132,7 @@ async fn echoes(mut line: Line) {
 
 /// How a dial through this proxy fails.
 async fn failure(target: Target) -> LinkEnd {
-    let (_, end) = Line::dial(target).ended().await;
+    let (_, end) = TestLink::dial(target).ended().await;
     let message = &end.error.as_ref().unwrap().message;
     assert!(!message.contains("canary"), "{message}");
     // A proxy's status must not pass for the server's.
@@ -161,12 +161,12 @@ async fn replies_to_connect_are_parsed_as_in_browsers() {
         let reply = reply.to_owned();
         let (port, proxy) = scripted(move |mut peer: Peer| async move {
             peer.head().await;
-            peer.say(reply).await;
+            peer.send(reply).await;
             peer.accept("").await;
         })
         .await;
         let target = through(format!("http://127.0.0.1:{port}"), "ws://server.invalid/");
-        match Line::dial(target).next().await {
+        match TestLink::dial(target).next().await {
             LinkEvent::Opened { .. } => {}
             other => panic!("{shown:?}: {other:?}"),
         }
@@ -188,7 +188,7 @@ async fn the_settings_proxy_is_for_hosts_it_does_not_exclude() {
             },
             ..NetworkSettings::default()
         };
-        Line::dial_by(settings, target(url), 64)
+        TestLink::dial_by(settings, target(url), 64)
     };
     echoes(dial("ws://server.invalid/echo".to_owned())).await;
     assert_eq!(asked.lock().unwrap().len(), 1);
@@ -218,7 +218,7 @@ async fn a_long_link_through_a_proxy_closes_as_usual() {
         return;
     };
     let (port, _) = socks_proxy(server.port, None).await;
-    let mut line = Line::dial(through(
+    let mut line = TestLink::dial(through(
         format!("socks5://127.0.0.1:{port}"),
         "ws://server.invalid/close?code=4002&reason=x",
     ));

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncBufReadExt as _;
 
 use super::servers::{Server, payload};
-use super::{DIAL, Line, expected_message, target, text};
+use super::{DIAL, TestLink, expected_message, target, text};
 
 /// An authority, and a folder that holds what servers need.
 struct Authority {
@@ -87,19 +87,19 @@ impl Authority {
     }
 }
 
-fn line(tls: TlsSettings, target: Target) -> Line {
+fn line(tls: TlsSettings, target: Target) -> TestLink {
     let settings = NetworkSettings {
         tls,
         ..NetworkSettings::default()
     };
-    Line::dial_by(settings, target, 64)
+    TestLink::dial_by(settings, target, 64)
 }
 
 fn at(host: &str, server: &Server, path: &str) -> Target {
     target(format!("wss://{host}:{}{path}", server.port))
 }
 
-async fn failed(mut line: Line) -> LinkEnd {
+async fn failed(mut line: TestLink) -> LinkEnd {
     let (_, end) = line.ended().await;
     assert_eq!(
         end.error.as_ref().map(|error| error.code),
@@ -190,7 +190,7 @@ async fn messages_are_exchanged_over_tls() {
     );
 }
 
-/// A ticket would prove to whoever is behind a name now that we were there before.
+/// A ticket would reveal an earlier visit to the current server of a name.
 #[tokio::test]
 async fn no_session_is_resumed_although_the_server_offers_tickets() {
     let authority = Authority::new();
@@ -212,7 +212,7 @@ async fn no_session_is_resumed_although_the_server_offers_tickets() {
         ..NetworkSettings::default()
     };
     // One network, as the broker has: a ticket would be kept in it.
-    let mut line = Line::dial_by(settings, target(format!("wss://localhost:{port}/")), 64);
+    let mut line = TestLink::dial_by(settings, target(format!("wss://localhost:{port}/")), 64);
     for number in 0..3 {
         if number > 0 {
             line.dials

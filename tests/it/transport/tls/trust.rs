@@ -143,7 +143,7 @@ async fn system_trust_subprotocols_headers_and_origin_work_through_host_and_brok
         }));
         host.expect("opened");
     };
-    // Where the system's store does not hold the authority, the refusal says so.
+    // Where the system's store does not contain the authority, the error states that.
     let untrusted = Scratch::new();
     let mut host = HostProcess::chromium(&untrusted);
     open(&mut host);
