@@ -16,7 +16,7 @@ use crate::support::{SOON, eventually, program};
 /// As `systemd.socket(5)` and `sd_listen_fds(3)` describe it.
 fn activated(scratch: &Scratch, socket: &UnixListener) -> Child {
     let mut command = Command::new("sh");
-    scratch.dress(&mut command);
+    scratch.apply_environment(&mut command);
     command
         .args([
             "-c",
@@ -86,7 +86,7 @@ fn systemd_starts_the_broker_with_the_first_connection() {
     let path = scratch.socket();
     make_private(path.parent().unwrap());
     let mut command = Command::new("systemd-socket-activate");
-    scratch.dress(&mut command);
+    scratch.apply_environment(&mut command);
     command.arg("--setenv=LONGWIRE_HOME").arg("--listen").arg(&path);
     command.arg(program()).arg("broker");
     let mut broker = command

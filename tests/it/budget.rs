@@ -25,7 +25,7 @@ fn other_opens(harness: &mut Harness) -> DialId {
         json!({"type": "open", "id": "o", "session": "s", "url": "ws://127.0.0.1:1",
                "options": {"window": {"messages": 0, "bytes": 0}}}),
     );
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     harness.give(Input::Link(
         dial,
         LinkEvent::Opened {
@@ -166,7 +166,7 @@ fn elements_of_a_large_poll_response_arrive_in_batches_within_its_size() {
                "options": {"protocol": "poll", "poll": {"items": "/values", "interval": 60_000},
                            "queue": {"messages": 1000}, "window": {"messages": 0, "bytes": 0}}}),
     );
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     harness.asked.clear();
     let body = Bytes::from(dense(""));
     let bytes = body.len();

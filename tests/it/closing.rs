@@ -25,7 +25,7 @@ fn written(harness: &mut Harness, dial: DialId, count: u64) {
     harness.give(Input::Link(dial, LinkEvent::Written(count)));
 }
 
-/// Everything said up to now.
+/// Every frame delivered up to now.
 fn delivered(harness: &mut Harness) -> Vec<Value> {
     harness.delivered.drain(..).map(|(_, frame)| frame).collect()
 }
@@ -138,7 +138,7 @@ fn a_link_lost_while_closing_is_redialled_for_waiting_messages() {
     );
     harness.asked.clear();
     harness.passes(Duration::from_secs(1));
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     harness.give(Input::Link(
         dial,
         LinkEvent::Opened {
@@ -209,7 +209,7 @@ fn a_closing_session_refuses_messages_and_frees_its_name_at_the_end() {
         json!({"type":"open","id":"again","session":"s","url":"ws://127.0.0.1:2"}),
     );
     let other = PortId(2);
-    harness.comes(other, "popup");
+    harness.open_port(other, "popup");
     harness.send(other, json!({"type":"open","id":"mine","session":"s"}));
     assert!(
         harness.delivered.is_empty(),
@@ -262,12 +262,12 @@ fn no_message_is_written_after_the_close_frame() {
     let mut harness = Harness::with_client();
     let beats = json!({"answers":[{"when":{"text":"hello?"},"send":{"text":"here"}}]});
     let dial = harness.opens(json!({ "heartbeat": beats }));
-    harness.server_says(dial, &["hello?"]);
-    assert_eq!(harness.transmits(), "here");
+    harness.server_sends(dial, &["hello?"]);
+    assert_eq!(harness.next_transmit(), "here");
     written(&mut harness, dial, 1);
     closes(&mut harness);
     assert_eq!(close_frame(&mut harness), Some((4000, "done".to_owned())));
-    harness.server_says(dial, &["hello?"]);
+    harness.server_sends(dial, &["hello?"]);
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
 }
 
@@ -275,7 +275,7 @@ fn no_message_is_written_after_the_close_frame() {
 fn a_paused_link_is_resumed_to_read_the_close_answer() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({"queue":{"messages":1,"overflow":"pause"}}));
-    harness.server_says(dial, &["one"]);
+    harness.server_sends(dial, &["one"]);
     assert!(matches!(harness.asked.pop_front(), Some(Output::Pause(_))));
     closes(&mut harness);
     assert!(matches!(harness.asked.pop_front(), Some(Output::Resume(_))));

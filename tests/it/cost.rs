@@ -26,7 +26,7 @@ impl ManySessions {
         let mut harness = Harness::new();
         for profile in 0..count.div_ceil(250) {
             let port = PortId(1000 + profile as u64);
-            harness.comes(port, &format!("client {profile}"));
+            harness.open_port(port, &format!("client {profile}"));
         }
         let mut many = Self {
             hub: harness.hub,
@@ -61,7 +61,7 @@ impl ManySessions {
         self.give(Input::Frame(port, frame));
     }
 
-    /// As the broker's loop: handles, drains, encodes, says what was written.
+    /// As the broker's loop: handles, drains, encodes, reports what was written.
     fn give(&mut self, input: Input) {
         self.hub.handle(self.now, input);
         let mut written = 0;

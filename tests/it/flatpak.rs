@@ -141,7 +141,7 @@ impl Machine {
         HostProcess::spawn(self.inside(browser.app, None))
     }
 
-    /// The copy of the program that lies where the sandbox sees it.
+    /// The copy of the program in a folder that the sandbox can see.
     fn copy(&self, browser: &Browser) -> PathBuf {
         self.path(&format!("home/.var/app/{}/data/longwire/longwire", browser.app))
     }

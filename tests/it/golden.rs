@@ -183,7 +183,7 @@ fn restored_messages_are_sent_in_order_and_settled() {
         ]
     );
     harness.delivered.clear();
-    harness.server_says(dial, &[r#"{"re":3.0}"#, r#"{"id":4,"result":1}"#, r#"{"ok":9}"#]);
+    harness.server_sends(dial, &[r#"{"re":3.0}"#, r#"{"id":4,"result":1}"#, r#"{"ok":9}"#]);
     let ends: Vec<Value> = std::iter::from_fn(|| harness.delivered.pop_front())
         .map(|(_, frame)| json!([frame["type"], frame["id"], frame["outcome"]]))
         .collect();

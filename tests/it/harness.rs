@@ -16,7 +16,7 @@ use crate::counting::peak;
 /// The port of most tests.
 pub(crate) const PORT: PortId = PortId(1);
 
-/// A hub, and everything it has said and not yet been asked about.
+/// A hub, and its outputs that the test has not taken yet.
 pub(crate) struct Harness {
     pub(crate) hub: Hub,
     pub(crate) now: Now,
@@ -50,14 +50,14 @@ impl Harness {
         }
     }
 
-    /// A harness with an extension at a port that has said `hello`.
+    /// A harness with an extension at a port that has sent `hello`.
     pub(crate) fn with_client() -> Self {
         let mut harness = Self::new();
-        harness.comes(PORT, "main");
+        harness.open_port(PORT, "main");
         harness
     }
 
-    pub(crate) fn comes(&mut self, port: PortId, client: &str) {
+    pub(crate) fn open_port(&mut self, port: PortId, client: &str) {
         self.give(Input::PortOpened(
             port,
             Caller::Extension {
@@ -73,12 +73,12 @@ impl Harness {
         self.drain();
     }
 
-    /// Gives an input of which the broker reads something beside its loop; what that is, is read meanwhile. Gives the bytes that
-    /// the hub takes for the input at most, and those of JSON that it scans.
+    /// Gives an input that the broker parses outside its loop; `meanwhile` runs during that. Returns the peak of bytes that the
+    /// hub allocates for the input, and the bytes of JSON that it scans.
     #[track_caller]
-    pub(crate) fn gives_large(&mut self, input: Input, meanwhile: impl FnOnce(&mut Self)) -> (usize, usize) {
+    pub(crate) fn give_large(&mut self, input: Input, meanwhile: impl FnOnce(&mut Self)) -> (usize, usize) {
         let unread = self.hub.unread(&input);
-        assert!(!unread.is_empty(), "it is to be read beside the loop");
+        assert!(!unread.is_empty(), "it must be parsed outside the loop");
         meanwhile(self);
         let outlines = Outlines::read(unread);
         let before = scanned();
@@ -110,7 +110,7 @@ impl Harness {
         if !matches!(due, Some((Duration::ZERO, _))) {
             return;
         }
-        panic!("a deadline lies in the past: {due:?}");
+        panic!("a deadline is in the past: {due:?}");
     }
 
     pub(crate) fn send(&mut self, port: PortId, frame: Value) {
@@ -120,18 +120,18 @@ impl Harness {
         self.give(Input::Frame(port, frame));
     }
 
-    /// The next thing this port gets.
+    /// The next frame for this port.
     #[track_caller]
     pub(crate) fn receive(&mut self, port: PortId) -> Value {
         let index = self
             .delivered
             .iter()
             .position(|(to, _)| *to == port)
-            .expect("something was said");
-        self.delivered.remove(index).expect("it is there").1
+            .expect("a frame was delivered");
+        self.delivered.remove(index).expect("the index is valid").1
     }
 
-    /// Everything this port got up to now, as its types.
+    /// The types of all frames delivered to this port up to now.
     pub(crate) fn receive_types(&mut self, port: PortId) -> Vec<String> {
         let mut types = Vec::new();
         while self.delivered.iter().any(|(to, _)| *to == port) {
@@ -149,7 +149,7 @@ impl Harness {
     }
 
     #[track_caller]
-    pub(crate) fn dials(&mut self) -> DialId {
+    pub(crate) fn next_dial(&mut self) -> DialId {
         match self.asked.pop_front() {
             Some(Output::Dial(dial, _)) => dial,
             other => panic!("{other:?}"),
@@ -157,7 +157,7 @@ impl Harness {
     }
 
     #[track_caller]
-    pub(crate) fn transmits(&mut self) -> String {
+    pub(crate) fn next_transmit(&mut self) -> String {
         match self.asked.pop_front() {
             Some(Output::Transmit(_, payload)) => payload.as_str().unwrap().to_owned(),
             other => panic!("{other:?}"),
@@ -165,7 +165,7 @@ impl Harness {
     }
 
     #[track_caller]
-    pub(crate) fn pings(&mut self) -> u64 {
+    pub(crate) fn next_ping(&mut self) -> u64 {
         match self.asked.pop_front() {
             Some(Output::Ping(_, token)) => token,
             other => panic!("{other:?}"),
@@ -179,7 +179,7 @@ impl Harness {
             json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}),
         );
         assert_eq!(self.receive(PORT)["type"], "opened");
-        let dial = self.dials();
+        let dial = self.next_dial();
         self.give(Input::Link(
             dial,
             LinkEvent::Opened {
@@ -191,7 +191,7 @@ impl Harness {
         dial
     }
 
-    pub(crate) fn server_says(&mut self, dial: DialId, texts: &[&str]) {
+    pub(crate) fn server_sends(&mut self, dial: DialId, texts: &[&str]) {
         let messages = texts
             .iter()
             .map(|text| Incoming::Message(Payload::text(*text)))

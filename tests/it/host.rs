@@ -59,7 +59,7 @@ fn frames_are_reassembled_from_any_pipe_split() {
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
     let mut bytes = framed(json!({"type": "ping", "id": "é1"}).to_string().as_bytes());
-    // The browser may send an empty message, which says nothing.
+    // The browser may send an empty message, which is ignored.
     bytes.extend_from_slice(&[0; 4]);
     bytes.extend(framed(json!({"type": "ping", "id": "2"}).to_string().as_bytes()));
     for byte in bytes {
@@ -182,7 +182,7 @@ fn a_host_exits_with_its_parent_although_the_pipe_stays_open() {
     let scratch = Scratch::new();
     let broker = FakeBroker::listen(&scratch);
     let mut shell = std::process::Command::new("/bin/sh");
-    scratch.dress(&mut shell);
+    scratch.apply_environment(&mut shell);
     shell
         .args(["-c", r#"exec 3<&0; "$0" "$1" <&3 & wait"#])
         .arg(crate::support::program())
@@ -220,7 +220,7 @@ fn only_whole_frames_reach_the_browser() {
     assert_eq!(
         frames,
         ["host", "whole"],
-        "`back` comes before what the new broker says"
+        "`back` precedes the frames of the new broker"
     );
 }
 

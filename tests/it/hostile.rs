@@ -10,20 +10,20 @@ use crate::support::host::HostProcess;
 use crate::support::scratch::Scratch;
 use crate::support::{SOON, eventually, kilobytes};
 
-/// A broker with one well-behaved port that must not notice anything.
-fn with_witness(hostile: impl FnOnce(&Scratch)) {
+/// A broker with one well-behaved port that must not be affected.
+fn with_unaffected_port(hostile: impl FnOnce(&Scratch)) {
     let scratch = Scratch::new();
-    let mut witness = HostProcess::chromium(&scratch);
-    witness.hello();
+    let mut other = HostProcess::chromium(&scratch);
+    other.hello();
     let broker = scratch.broker();
     hostile(&scratch);
-    witness.ping("still here");
+    other.ping("still here");
     assert_eq!(scratch.broker(), broker);
 }
 
 #[test]
 fn invalid_data_on_the_local_socket_affects_no_one_else() {
-    with_witness(|scratch| {
+    with_unaffected_port(|scratch| {
         let large = u32::MAX.to_ne_bytes();
         let stop = framed(br#"{"type":"stop","id":"1"}"#);
         for garbage in [
@@ -36,27 +36,27 @@ fn invalid_data_on_the_local_socket_affects_no_one_else() {
             &framed(br#"{"longwire":1,"kind":"host","pid":1,"version":"1"}"#),
             &stop,
         ] {
-            let mut wire = RawPort::call(scratch);
+            let mut wire = RawPort::connect(scratch);
             wire.send_bytes(garbage);
             let received = wire.next().expect("it is told what is wrong");
             assert_eq!(received["code"], "bad-frame", "{received}");
             assert_eq!(wire.next(), Some(Value::Null), "and told to end");
             assert_eq!(wire.next(), None);
         }
-        drop(RawPort::call(scratch));
+        drop(RawPort::connect(scratch));
     });
 }
 
 #[test]
 fn a_process_that_connects_repeatedly_does_not_block_others() {
-    with_witness(|scratch| {
-        let mut silent: Vec<RawPort> = (0..400).map(|_| RawPort::call(scratch)).collect();
+    with_unaffected_port(|scratch| {
+        let mut silent: Vec<RawPort> = (0..400).map(|_| RawPort::connect(scratch)).collect();
         let mut new_connection = HostProcess::chromium(scratch);
         new_connection.hello();
         new_connection.ping("let in");
         let closed = silent.iter_mut().filter_map(RawPort::try_end).count();
         assert!(closed > 350, "only some of {closed} may wait");
-        // Those that say who they are become ports, and of these one process may have some as well.
+        // Connections that identify themselves become ports, whose number per process is limited as well.
         drop(silent);
         let mut ports: Vec<RawPort> = Vec::new();
         let refused = (0..200).find_map(|_| {
@@ -73,7 +73,7 @@ fn a_process_that_connects_repeatedly_does_not_block_others() {
 
 #[test]
 fn every_invalid_frame_is_answered_and_the_port_stays_open() {
-    with_witness(|scratch| {
+    with_unaffected_port(|scratch| {
         let mut host = HostProcess::chromium(scratch);
         host.send(&json!({"type": "ping", "id": "early"}));
         let refused = host.expect("error");
@@ -147,9 +147,9 @@ fn batches_and_parts_are_answered_in_order() {
 
 #[test]
 fn a_port_that_never_reads_its_answers_is_not_read_from() {
-    with_witness(|scratch| {
+    with_unaffected_port(|scratch| {
         let before = kilobytes(scratch.broker(), "VmRSS");
-        let (mut host, _stdout) = HostProcess::deaf(scratch);
+        let (mut host, _stdout) = HostProcess::without_reader(scratch);
         let mut stdin = host.take_stdin();
         let (sent, progress) = std::sync::mpsc::channel();
         let writer = std::thread::spawn(move || {
@@ -174,8 +174,8 @@ fn a_port_that_never_reads_its_answers_is_not_read_from() {
 
 #[test]
 fn a_port_with_far_too_many_unread_answers_is_closed() {
-    with_witness(|scratch| {
-        let (mut host, _stdout) = HostProcess::deaf(scratch);
+    with_unaffected_port(|scratch| {
+        let (mut host, _stdout) = HostProcess::without_reader(scratch);
         host.send(&json!({"type": "hello", "protocol": 1}));
         for number in 0..100 {
             host.send(&json!({
@@ -197,9 +197,9 @@ fn a_port_with_far_too_many_unread_answers_is_closed() {
 
 #[test]
 fn a_connection_closed_inside_a_large_frame_frees_its_memory() {
-    with_witness(|scratch| {
+    with_unaffected_port(|scratch| {
         for _ in 0..10 {
-            let mut wire = RawPort::call(scratch);
+            let mut wire = RawPort::connect(scratch);
             wire.send(&json!({"longwire": 1, "kind": "host", "origin": "a@b", "pid": 1, "version": "1"}));
             wire.send_bytes(&(60u32 << 20).to_ne_bytes());
             wire.send_bytes(&vec![b'x'; 4 << 20]);

@@ -41,7 +41,7 @@ for (const line of lines) {
 }
 "#;
 
-/// What our reader makes of it, in the same words.
+/// The result of our parser, in the same notation.
 fn ours(text: &str, pointers: &[String]) -> String {
     let Ok(document) = Document::parse(text) else {
         assert!(!is_valid(text.as_bytes()), "{text}");

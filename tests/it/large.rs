@@ -46,7 +46,7 @@ fn dialling(protocol: &str, options: Value) -> (Harness, DialId) {
         PORT,
         json!({"type": "open", "id": "o", "session": "s", "url": "http://127.0.0.1:1", "options": all}),
     );
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     (harness, dial)
 }
 
@@ -54,7 +54,7 @@ fn dialling(protocol: &str, options: Value) -> (Harness, DialId) {
 fn socketio(options: Value) -> (Harness, DialId) {
     let (mut harness, dial) = dialling("socket.io", options);
     let greeting = r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#;
-    harness.server_says(dial, &[greeting, r#"40{"sid":"x"}"#]);
+    harness.server_sends(dial, &[greeting, r#"40{"sid":"x"}"#]);
     harness.asked.clear();
     harness.receive_types(PORT);
     (harness, dial)
@@ -100,7 +100,7 @@ fn a_large_socketio_event_is_matched_by_the_guard() {
     let guard = json!({"guard": {"receive": [{"when": {"/0/id": 7}, "do": "deny"}]}});
     let (mut harness, dial) = socketio(guard);
     let event = |id: u32| format!(r#"42["e",{{"id":{id},"\u007a":[{}]}}]"#, values());
-    is_small(harness.gives_large(messages(dial, &[&event(7), &event(8)]), |_| {}));
+    is_small(harness.give_large(messages(dial, &[&event(7), &event(8)]), |_| {}));
     let delivered = delivered(&mut harness);
     assert_eq!(delivered.last().unwrap(), r#"message [{"id":8,"z""#);
     assert_eq!(
@@ -123,7 +123,7 @@ fn a_large_socketio_event_with_later_attachments_is_delivered() {
     let first = bytes(dial, Bytes::from(vec![0; SIZE]));
     assert!(harness.hub.unread(&first).is_empty(), "the event is not whole");
     harness.give(first);
-    is_small(harness.gives_large(bytes(dial, Bytes::from(vec![255; SIZE])), |_| {}));
+    is_small(harness.give_large(bytes(dial, Bytes::from(vec![255; SIZE])), |_| {}));
     assert_eq!(delivered(&mut harness), [r#"message [{"$base64":"#]);
 }
 
@@ -136,7 +136,7 @@ fn a_large_socketio_acknowledgement_is_delivered() {
     );
     harness.receive_types(PORT);
     let answer = format!("431[{}]", values());
-    is_small(harness.gives_large(messages(dial, &[&answer]), |_| {}));
+    is_small(harness.give_large(messages(dial, &[&answer]), |_| {}));
     assert_eq!(delivered(&mut harness), ["response [1,1,1,1,1,1"]);
 }
 
@@ -168,8 +168,8 @@ fn large_stream_events_and_their_successors_are_delivered_in_order() {
         harness.give(chunk(dial, begin));
         harness.give(chunk(dial, rest));
         assert!(delivered(&mut harness).is_empty(), "the event is not whole");
-        is_small(harness.gives_large(chunk(dial, "\n"), |_| {}));
-        is_small(harness.gives_large(chunk(dial, "\ndata: next\n\ndata: be"), |_| {}));
+        is_small(harness.give_large(chunk(dial, "\n"), |_| {}));
+        is_small(harness.give_large(chunk(dial, "\ndata: next\n\ndata: be"), |_| {}));
         harness.give(chunk(dial, "hind\n\n"));
         assert_eq!(
             delivered(&mut harness),
@@ -182,7 +182,7 @@ fn large_stream_events_and_their_successors_are_delivered_in_order() {
 fn an_event_above_the_budget_during_parsing_is_lost_alone() {
     let (mut harness, dial) = stream(json!({}));
     harness.give(chunk(dial, &format!("data: {}", values())));
-    is_small(harness.gives_large(chunk(dial, "\ndata: 2\n"), |harness| {
+    is_small(harness.give_large(chunk(dial, "\ndata: 2\n"), |harness| {
         let rules = longwire::core::rules::Rules {
             memory: longwire::core::rules::MemoryRule { total: 1 },
             ..longwire::core::rules::Rules::default()
@@ -198,7 +198,7 @@ fn an_event_above_the_budget_during_parsing_is_lost_alone() {
 fn a_request_made_during_parsing_is_not_answered_by_that_message() {
     let (mut harness, dial) = socketio(json!({}));
     let event = format!(r#"42["e",{{"id":7,"a":[{}]}}]"#, values());
-    is_small(harness.gives_large(messages(dial, &[&event]), |harness| {
+    is_small(harness.give_large(messages(dial, &[&event]), |harness| {
         harness.send(
             PORT,
             json!({"type": "request", "session": "s", "id": "r", "event": "e", "args": [7], "match": {"out": "/0", "in": "/0/id"}}),
@@ -232,7 +232,7 @@ fn a_large_poll_response_and_its_large_items_are_delivered() {
         harness.asked.clear();
         let item = |id: u32| format!(r#"{{"id":{id},"values":[{}]}}"#, values());
         let body = format!(r#"{{"items":[{{"id":1}}, {} ,{}]}}"#, item(2), item(3));
-        is_small(harness.gives_large(answer(dial, 200, body), |_| {}));
+        is_small(harness.give_large(answer(dial, 200, body), |_| {}));
         for _ in 0..5 {
             let before = longwire::wire::json::scanned();
             harness.passes(std::time::Duration::from_millis(1));
@@ -269,7 +269,7 @@ fn a_large_poll_response_may_be_invalid_json_or_a_single_message() {
         ),
     ] {
         let (mut harness, dial) = dialling("poll", options);
-        is_small(harness.gives_large(answer(dial, 200, body), |_| {}));
+        is_small(harness.give_large(answer(dial, 200, body), |_| {}));
         assert_eq!(delivered(&mut harness).last().unwrap(), reported_last);
     }
 }
@@ -298,10 +298,10 @@ fn a_projection_of_a_large_message_is_delivered() {
     );
     harness.receive_types(PORT);
     let event = |id: u32| format!(r#"42["e",{{"id":{id},"a":[{}]}}]"#, values());
-    is_small(harness.gives_large(messages(dial, &[&event(7), &event(8)]), |_| {}));
+    is_small(harness.give_large(messages(dial, &[&event(7), &event(8)]), |_| {}));
     // What waits behind the window is not read with everything that comes.
     let before = longwire::wire::json::scanned();
-    harness.server_says(dial, &[r#"42["e",1]"#]);
+    harness.server_sends(dial, &[r#"42["e",1]"#]);
     assert!(longwire::wire::json::scanned() - before < SMALL_CHUNK);
     harness.send(
         PORT,
@@ -324,7 +324,7 @@ fn a_large_projection_is_delivered_as_the_whole_message() {
     );
     harness.receive_types(PORT);
     let event = format!(r#"42["e",{{"id":7,"values":[{},{}]}}]"#, values(), values());
-    let (taken, scanned) = harness.gives_large(messages(dial, &[&event]), |_| {});
+    let (taken, scanned) = harness.give_large(messages(dial, &[&event]), |_| {});
     assert!(
         taken < 2 * SIZE && scanned < SMALL_CHUNK,
         "{taken} bytes, {scanned} scanned"
@@ -341,7 +341,7 @@ fn a_large_conflation_key_is_not_read_and_replaces_nothing() {
                "filter": [{"do": "conflate", "key": "/0"}]}),
     );
     let event = format!(r#"42["e",[{}]]"#, values());
-    is_small(harness.gives_large(
+    is_small(harness.give_large(
         messages(dial, &[&event, &event, r#"42["e",1]"#, r#"42["e",1]"#]),
         |_| {},
     ));
@@ -365,6 +365,6 @@ fn many_terms_on_one_long_value_do_not_parse_it() {
     assert!(!harness.receive_types(PORT).contains(&"error".to_owned()));
     let value = vec!["1"; 100 << 10].join(",");
     let event = format!(r#"42["e",{{"v":[{value}],"a":[{}]}}]"#, values());
-    is_small(harness.gives_large(messages(dial, &[&event]), |_| {}));
+    is_small(harness.give_large(messages(dial, &[&event]), |_| {}));
     assert_eq!(delivered(&mut harness), [r#"message [{"a":[1,1,1"#]);
 }

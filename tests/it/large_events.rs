@@ -21,11 +21,11 @@ fn open(max_payload: usize) -> (Harness, DialId) {
         json!({"type":"open","id":"o","session":"s","url":url,"options":options}),
     );
     harness.receive_types(PORT);
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     let greeting =
         json!({"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":max_payload});
-    harness.server_says(dial, &[&format!("0{greeting}"), r#"40{"sid":"s"}"#]);
-    assert_eq!(harness.transmits(), "40");
+    harness.server_sends(dial, &[&format!("0{greeting}"), r#"40{"sid":"s"}"#]);
+    assert_eq!(harness.next_transmit(), "40");
     harness.receive_types(PORT);
     (harness, dial)
 }
@@ -41,14 +41,14 @@ fn opens_again(harness: &mut Harness) {
         })
         .expect("a new dial");
     harness.asked.clear();
-    harness.server_says(
+    harness.server_sends(
         dial,
         &[
             r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#,
             r#"40{"sid":"t"}"#,
         ],
     );
-    assert_eq!(harness.transmits(), "40");
+    assert_eq!(harness.next_transmit(), "40");
 }
 
 fn send(harness: &mut Harness, id: &str, args: Value) {
@@ -125,8 +125,8 @@ fn pings_are_answered_while_a_large_event_is_encoded() {
     let (mut harness, dial) = open(64 << 20);
     send(&mut harness, "1", json!(["x".repeat(LARGE)]));
     let encoding = harness.asked.pop_front().unwrap();
-    harness.server_says(dial, &["2"]);
-    assert_eq!(harness.transmits(), "3");
+    harness.server_sends(dial, &["2"]);
+    assert_eq!(harness.next_transmit(), "3");
     harness.asked.push_front(encoding);
     encode(&mut harness);
     assert!(packet(&mut harness).len() > LARGE);
@@ -192,7 +192,7 @@ fn events_not_encoded_when_the_link_is_lost_are_unsent() {
 #[test]
 fn a_large_reply_is_sent_in_order_and_refused_above_the_limit() {
     let (mut harness, dial) = open(2 * LARGE);
-    harness.server_says(dial, &[r#"421["a"]"#, r#"422["b"]"#]);
+    harness.server_sends(dial, &[r#"421["a"]"#, r#"422["b"]"#]);
     let seqs: Vec<u64> = std::iter::from_fn(|| harness.delivered.pop_front())
         .filter(|(_, frame)| frame["type"] == "message")
         .map(|(_, frame)| frame["seq"].as_u64().unwrap())
@@ -249,7 +249,7 @@ fn messages_without_a_name_are_events_of_any_size() {
 fn an_attachment_of_the_server_is_read_while_a_large_event_is_encoded() {
     let (mut harness, dial) = open(64 << 20);
     send(&mut harness, "1", json!(["x".repeat(LARGE)]));
-    harness.server_says(dial, &[r#"451-["a",{"_placeholder":true,"num":0}]"#]);
+    harness.server_sends(dial, &[r#"451-["a",{"_placeholder":true,"num":0}]"#]);
     let attachment = Incoming::Message(Payload::Binary(vec![1, 2, 3].into()));
     harness.give(Input::Link(dial, LinkEvent::Messages(vec![attachment])));
     let types = harness.receive_types(PORT);
@@ -295,7 +295,7 @@ fn events_not_encoded_at_a_reconnect_are_sent_on_the_next_connection() {
 #[test]
 fn closing_waits_for_a_large_reply() {
     let (mut harness, dial) = open(64 << 20);
-    harness.server_says(dial, &[r#"421["a"]"#]);
+    harness.server_sends(dial, &[r#"421["a"]"#]);
     let seq = std::iter::from_fn(|| harness.delivered.pop_front())
         .find(|(_, frame)| frame["type"] == "message")
         .map(|(_, frame)| frame["seq"].clone())
@@ -321,17 +321,17 @@ fn a_large_event_does_not_go_to_a_namespace_that_closed_meanwhile() {
         json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1/","options":options}),
     );
     harness.receive_types(PORT);
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     let greeting =
         r#"0{"sid":"e","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":10000000}"#;
-    harness.server_says(dial, &[greeting, r#"40{"sid":"s"}"#, r#"40/n,{"sid":"n"}"#]);
+    harness.server_sends(dial, &[greeting, r#"40{"sid":"s"}"#, r#"40/n,{"sid":"n"}"#]);
     harness.asked.clear();
     harness.receive_types(PORT);
     harness.send(
         PORT,
         json!({"type":"send","id":"1","session":"s","event":"e","namespace":"/n","args":["x".repeat(LARGE)]}),
     );
-    harness.server_says(dial, &["41/n,"]);
+    harness.server_sends(dial, &["41/n,"]);
     encode(&mut harness);
     assert_eq!(outcomes(&mut harness), [("1".to_owned(), "failed".to_owned())]);
     assert!(harness.asked.is_empty());

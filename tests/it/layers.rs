@@ -108,7 +108,7 @@ fn core_and_wire_depend_on_nothing_with_effects() {
     assert!(!manifest.contains_key("target") && !manifest.contains_key("build-dependencies"));
 }
 
-/// What a protocol does and needs is for its module to say: another protocol must touch nothing else in `core`.
+/// Each protocol is described by its own module: a new protocol must change nothing else in `core`.
 #[test]
 fn only_dialects_name_the_protocols() {
     let is_part = |file: &Source| {

@@ -33,7 +33,7 @@ fn echoes(host: &mut HostProcess, text: &str) {
     host.find("the echo", |frame| frame["text"] == text);
 }
 
-/// A WebSocket server that says this to everybody, then a small event, and then listens until it is left.
+/// A WebSocket server that sends this to every client, then a small event, and then reads until the connection ends.
 fn send(sent: Vec<Message>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("127.0.0.1:{}/", listener.local_addr().unwrap().port());
@@ -143,7 +143,7 @@ fn a_full_disk_loses_no_message_and_deletes_no_journal() {
     }
     let mut command = inside();
     command.arg(scratch.command().get_program()).arg(ORIGIN);
-    scratch.dress(&mut command);
+    scratch.apply_environment(&mut command);
     let mut extension = HostProcess::spawn(command);
     extension.hello();
     let echo = Echo::start();
@@ -244,7 +244,7 @@ fn a_start_with_more_journals_than_descriptors_restores_every_session() {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 1024 && exec \"$@\"", "sh"]);
     command.arg(scratch.command().get_program()).arg(ORIGIN);
-    scratch.dress(&mut command);
+    scratch.apply_environment(&mut command);
     let mut extension = HostProcess::spawn(command);
     extension.hello();
     let limits = fs::read_to_string(format!("/proc/{}/limits", scratch.broker())).unwrap();

@@ -11,7 +11,7 @@ use crate::harness::{Harness, PORT};
 /// Bytes that a session with an empty log may cost.
 const MOST: i64 = 12 * 1024;
 
-/// Opens sessions with open links, acknowledges everything, and forgets what was said.
+/// Opens sessions with open links, acknowledges everything, and discards all outputs.
 fn open(harness: &mut Harness, durability: &str, sessions: std::ops::Range<usize>) {
     for number in sessions {
         let session = format!("session-{number}");

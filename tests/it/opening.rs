@@ -19,7 +19,7 @@ fn an_open_without_url_and_options_attaches_and_changes_nothing() {
         let mut harness = Harness::with_client();
         let dial = opened(&mut harness);
         let popup = longwire::core::io::PortId(2);
-        harness.comes(popup, "popup");
+        harness.open_port(popup, "popup");
         let mut open = json!({"type": "open", "id": "p", "session": "s"});
         if let Some(options) = options {
             open["options"] = options;
@@ -88,7 +88,7 @@ fn authorizes(harness: &mut Harness, asked: &Value, bearer: &str) -> DialId {
         PORT,
         json!({"type":"authorize","session":"s","nonce":asked["nonce"],"headers":{"Authorization":bearer}}),
     );
-    harness.dials()
+    harness.next_dial()
 }
 
 fn asked(harness: &mut Harness) -> Value {
@@ -158,7 +158,7 @@ fn a_client_that_acknowledges_too_slowly_is_stalled() {
     for tick in 0..65 * 4 {
         let texts: Vec<String> = (0..50).map(|number| format!("{tick}.{number}")).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        harness.server_says(dial, &texts);
+        harness.server_sends(dial, &texts);
         seq += 1;
         harness.send(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
         harness.passes(Duration::from_millis(250));
@@ -187,7 +187,7 @@ fn a_client_that_keeps_up_or_has_paused_is_not_stalled() {
     let dial = harness.opens(json!({"window": {"messages": 10, "bytes": 1_000_000}}));
     let mut seq = 0;
     for _ in 0..100 {
-        harness.server_says(dial, &["a"; 20]);
+        harness.server_sends(dial, &["a"; 20]);
         for _ in 0..2 {
             seq += 10;
             harness.send(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
@@ -198,7 +198,7 @@ fn a_client_that_keeps_up_or_has_paused_is_not_stalled() {
         PORT,
         json!({"type": "window", "session": "s", "messages": 0, "bytes": 0}),
     );
-    harness.server_says(dial, &["a"; 500]);
+    harness.server_sends(dial, &["a"; 500]);
     harness.passes(Duration::from_secs(60));
     assert!(
         harness
@@ -217,17 +217,17 @@ fn a_text_heartbeat_is_answered_by_a_text_rule() {
     }}));
     for _ in 0..3 {
         harness.passes(Duration::from_secs(1));
-        assert_eq!(harness.transmits(), "ping");
-        harness.server_says(dial, &["pong"]);
+        assert_eq!(harness.next_transmit(), "ping");
+        harness.server_sends(dial, &["pong"]);
         assert!(
             harness.delivered.is_empty(),
             "it is used up: {:?}",
             harness.delivered
         );
     }
-    harness.server_says(dial, &["hello?", "{\"json\":1}", "pong!", "\"pong\""]);
+    harness.server_sends(dial, &["hello?", "{\"json\":1}", "pong!", "\"pong\""]);
     assert_eq!(
-        (harness.transmits(), harness.transmits()),
+        (harness.next_transmit(), harness.next_transmit()),
         ("here".to_owned(), "here".to_owned())
     );
     assert_eq!(
@@ -235,7 +235,7 @@ fn a_text_heartbeat_is_answered_by_a_text_rule() {
         (&json!("pong!"), &json!("\"pong\""))
     );
     harness.passes(Duration::from_secs(1));
-    assert_eq!(harness.transmits(), "ping");
+    assert_eq!(harness.next_transmit(), "ping");
     harness.passes(Duration::from_millis(500));
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
 }
@@ -244,11 +244,11 @@ fn a_text_heartbeat_is_answered_by_a_text_rule() {
 fn null_is_a_valid_payload() {
     let mut harness = Harness::with_client();
     harness.opens(json!({"greeting": [{"json": null}]}));
-    assert_eq!(harness.transmits(), "null");
+    assert_eq!(harness.next_transmit(), "null");
     harness.send(
         PORT,
         json!({"type": "send", "session": "s", "id": "n", "json": null}),
     );
     assert_eq!(harness.receive(PORT)["type"], "accepted");
-    assert_eq!(harness.transmits(), "null");
+    assert_eq!(harness.next_transmit(), "null");
 }

@@ -88,7 +88,7 @@ fn the_installers_of_other_systems_use_existing_options() {
     ] {
         assert!(text.contains(line), "{line}");
     }
-    // What an installer hands over in one argument.
+    // What an installer passes in one argument.
     let home = tempfile::tempdir().unwrap();
     fs::create_dir_all(home.path().join(".config/chromium")).unwrap();
     fs::create_dir_all(home.path().join(".mozilla")).unwrap();

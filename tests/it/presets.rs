@@ -1,6 +1,6 @@
 //! The names of presets. The simulation uses them too, where nothing else of `support` is built.
 
-/// Names of presets; their values are data that may say anything.
+/// Names of presets; their values are data.
 pub(crate) const PRESETS: &[&str] = &[
     "ably",
     "centrifugo",

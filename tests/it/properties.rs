@@ -20,14 +20,14 @@ fn seeds() -> Vec<String> {
 
 /// A change to some bytes.
 #[derive(Debug, Clone)]
-enum Bend {
+enum Mutation {
     Set(prop::sample::Index, u8),
     Remove(prop::sample::Index, usize),
     Insert(prop::sample::Index, Vec<u8>),
     Double(prop::sample::Index, usize),
 }
 
-fn bends() -> impl Strategy<Value = Vec<Bend>> {
+fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
     let index = any::<prop::sample::Index>;
     let word = prop::sample::select(vec![
         "\"",
@@ -46,39 +46,39 @@ fn bends() -> impl Strategy<Value = Vec<Bend>> {
         "😀",
         "9007199254740993",
     ]);
-    let bend = prop_oneof![
-        (index(), any::<u8>()).prop_map(|(at, to)| Bend::Set(at, to)),
-        (index(), 1..40usize).prop_map(|(at, count)| Bend::Remove(at, count)),
-        (index(), word).prop_map(|(at, word)| Bend::Insert(at, word.as_bytes().to_vec())),
-        (index(), 1..40usize).prop_map(|(at, count)| Bend::Double(at, count)),
+    let mutation = prop_oneof![
+        (index(), any::<u8>()).prop_map(|(at, to)| Mutation::Set(at, to)),
+        (index(), 1..40usize).prop_map(|(at, count)| Mutation::Remove(at, count)),
+        (index(), word).prop_map(|(at, word)| Mutation::Insert(at, word.as_bytes().to_vec())),
+        (index(), 1..40usize).prop_map(|(at, count)| Mutation::Double(at, count)),
     ];
-    prop::collection::vec(bend, 0..6)
+    prop::collection::vec(mutation, 0..6)
 }
 
-fn bent(seed: &str, bends: Vec<Bend>) -> Vec<u8> {
+fn mutate(seed: &str, mutations: Vec<Mutation>) -> Vec<u8> {
     let mut bytes = seed.as_bytes().to_vec();
-    for bend in bends {
-        match bend {
-            Bend::Set(at, to) if !bytes.is_empty() => {
+    for mutation in mutations {
+        match mutation {
+            Mutation::Set(at, to) if !bytes.is_empty() => {
                 let at = at.index(bytes.len());
                 bytes[at] = to;
             }
-            Bend::Remove(at, count) => {
+            Mutation::Remove(at, count) => {
                 let at = at.index(bytes.len() + 1);
                 let end = (at + count).min(bytes.len());
                 bytes.drain(at..end);
             }
-            Bend::Insert(at, more) => {
+            Mutation::Insert(at, more) => {
                 let at = at.index(bytes.len() + 1);
                 bytes.splice(at..at, more);
             }
-            Bend::Double(at, count) => {
+            Mutation::Double(at, count) => {
                 let at = at.index(bytes.len() + 1);
                 let end = (at + count).min(bytes.len());
                 let copy = bytes[at..end].to_vec();
                 bytes.splice(at..at, copy);
             }
-            Bend::Set(..) => {}
+            Mutation::Set(..) => {}
         }
     }
     bytes
@@ -89,8 +89,8 @@ proptest! {
 
     /// Whatever comes is read, or refused with a code of the protocol's own group and a sentence.
     #[test]
-    fn a_mutated_frame_is_parsed_or_refused(seed in prop::sample::select(seeds()), bends in bends()) {
-        let bytes = bent(&seed, bends);
+    fn a_mutated_frame_is_parsed_or_refused(seed in prop::sample::select(seeds()), mutations in mutations()) {
+        let bytes = mutate(&seed, mutations);
         match ClientFrame::parse(&bytes) {
             Ok(_) => {
                 let json = serde_json::from_slice::<IgnoredAny>(&bytes);

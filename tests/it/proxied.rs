@@ -32,7 +32,7 @@ impl Desktop {
     fn new() -> Self {
         let scratch = Scratch::new();
         let mut command = Command::new("dbus-daemon");
-        scratch.dress(&mut command);
+        scratch.apply_environment(&mut command);
         let mut bus = command
             .args(["--session", "--nofork", "--print-address"])
             .stdout(Stdio::piped())
@@ -47,7 +47,7 @@ impl Desktop {
         let mut command = Command::new(
             std::env::var_os("LONGWIRE_NATIVE_MESSAGING_PROXY").expect("LONGWIRE_NATIVE_MESSAGING_PROXY"),
         );
-        scratch.dress(&mut command);
+        scratch.apply_environment(&mut command);
         let proxy = command
             .env("DBUS_SESSION_BUS_ADDRESS", &address)
             .stdout(Stdio::null())
@@ -72,7 +72,7 @@ impl Desktop {
         let python = Path::new(env!("CARGO_TARGET_TMPDIR")).join("portal-venv/bin/python");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/portal/proxied.py");
         let mut command = Command::new(python);
-        self.scratch.dress(&mut command);
+        self.scratch.apply_environment(&mut command);
         command
             .arg(script)
             .args([mode, NAME, extension])

@@ -1,4 +1,4 @@
-//! The helpers of `scripts`: what they install, what they say where they may not, and how they count skipped tests.
+//! The helpers of `scripts`: what they install, what they print where they may not, and how they count skipped tests.
 //!
 //! Package managers are stand-ins that write down how they were called. Nothing is installed.
 

@@ -1,4 +1,4 @@
-//! Tests that this machine cannot run. Each says why, `scripts/check` counts them, and under CI they fail.
+//! Tests that this machine cannot run. Each gives its reason, `scripts/check` counts them, and under CI they fail.
 //!
 //! It does not decide what a test needs.
 

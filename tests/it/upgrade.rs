@@ -22,7 +22,7 @@ fn host(scratch: &Scratch, version: &str) -> HostProcess {
         Some(older) if version == OLDER => Command::new(older),
         _ => Command::new(program()),
     };
-    scratch.dress(&mut command);
+    scratch.apply_environment(&mut command);
     command.arg(ORIGIN).env("LONGWIRE_VERSION", version);
     HostProcess::spawn(command)
 }
@@ -135,7 +135,7 @@ fn an_older_program_never_replaces_a_newer_broker() {
     let mut new = host(&scratch, NEWER);
     let broker = new.hello()["broker"].clone();
     assert_eq!(host(&scratch, OLDER).hello()["broker"], broker);
-    let mut asking = RawPort::call(&scratch);
+    let mut asking = RawPort::connect(&scratch);
     asking.send(&json!({"longwire": 1, "kind": "admin", "pid": 1, "version": OLDER}));
     asking.send(&json!({"type": "retire", "id": "1"}));
     assert_eq!(asking.next().unwrap()["code"], "unsupported");

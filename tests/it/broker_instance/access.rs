@@ -16,7 +16,7 @@ fn no_process_of_the_same_user_reads_the_memory_of_host_and_broker() {
         let program = scratch.folder().join("longwire");
         crate::support::write_program(&program, &fs::read(crate::support::program()).unwrap());
         command = std::process::Command::new(program);
-        scratch.dress(&mut command);
+        scratch.apply_environment(&mut command);
         // The checkout may lie in root's home, where this user may not go.
         command.current_dir("/");
         command.arg(crate::support::ORIGIN).uid(user).gid(user);
@@ -64,7 +64,7 @@ fn sockets_and_folders_are_accessible_only_to_the_user() {
     assert_eq!(mode(&scratch.home().join("logs")), 0o700);
 }
 
-/// Another user's process that knocks at the socket in `LONGWIRE_IT_KNOCK`, or listens at that in
+/// Another user's process that connects to the socket in `LONGWIRE_IT_CONNECT`, or listens at that in
 /// `LONGWIRE_IT_LISTEN` for one caller; run by the tests below.
 #[test]
 fn as_another_user() {
@@ -72,13 +72,13 @@ fn as_another_user() {
         let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
         drop(listener.accept().unwrap());
     }
-    let Ok(socket) = std::env::var("LONGWIRE_IT_KNOCK") else {
+    let Ok(socket) = std::env::var("LONGWIRE_IT_CONNECT") else {
         return;
     };
     let mut wire = RawPort::at(Path::new(&socket));
     wire.send(&json!({"longwire": 1, "kind": "admin", "pid": 1, "version": "test"}));
     wire.send(&json!({"type": "status", "id": "1"}));
-    assert_eq!(wire.next(), None, "hung up without a word");
+    assert_eq!(wire.next(), None, "closed without an answer");
 }
 
 fn another_user(variable: &str, socket: &Path) -> std::process::Command {
@@ -100,19 +100,19 @@ fn another_users_process_is_rejected() {
     let scratch = Scratch::new();
     let mut host = HostProcess::chromium(&scratch);
     host.hello();
-    // Opened wide, so that nothing but the check of the peer stands in the way.
+    // World-accessible, so that only the check of the peer can refuse.
     let run = scratch.home().join("run");
     for folder in [scratch.folder(), scratch.home(), &run] {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     }
     fs::set_permissions(scratch.socket(), fs::Permissions::from_mode(0o666)).unwrap();
-    let knocking = another_user("LONGWIRE_IT_KNOCK", &scratch.socket())
+    let connecting = another_user("LONGWIRE_IT_CONNECT", &scratch.socket())
         .output()
         .unwrap();
     assert!(
-        knocking.status.success(),
+        connecting.status.success(),
         "{}",
-        String::from_utf8_lossy(&knocking.stdout)
+        String::from_utf8_lossy(&connecting.stdout)
     );
     assert!(
         scratch.log().contains("another user (65534)"),

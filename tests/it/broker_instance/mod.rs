@@ -87,7 +87,7 @@ fn the_broker_inherits_no_environment_or_descriptors() {
     let scratch = Scratch::new().with("GOOGLE_API_KEY", "secret");
     // Firefox leaks a pipe above stderr; so does this shell.
     let mut shell = std::process::Command::new("/bin/sh");
-    scratch.dress(&mut shell);
+    scratch.apply_environment(&mut shell);
     shell
         .args(["-c", r#"exec 7<&0; exec "$0" "$1""#])
         .arg(crate::support::program())
@@ -149,7 +149,7 @@ fn a_missing_runtime_folder_is_not_fatal() {
         }
         let mut inside = inside();
         inside.arg(command.get_program());
-        scratch.dress(&mut inside);
+        scratch.apply_environment(&mut inside);
         command = inside;
     }
     command.arg(ORIGIN);

@@ -37,7 +37,7 @@ impl Shells {
     /// What the shell prints for this script; nothing where it is not installed.
     fn prints(&self, shell: &str, arguments: &[&str], script: &str) -> Option<String> {
         let mut command = Command::new(shell);
-        self.scratch.dress(&mut command);
+        self.scratch.apply_environment(&mut command);
         command
             .env(
                 "PATH",

@@ -108,7 +108,7 @@ fn extension(scratch: &Scratch, server: &Echo, session: &str) -> HostProcess {
     host
 }
 
-/// Has the server say something, and waits until it has come.
+/// Has the server echo a text, and waits until it has arrived.
 fn echo(host: &mut HostProcess, session: &str, text: &str) -> Value {
     host.send(&json!({"type": "send", "session": session, "text": text}));
     host.find("message", |frame| {

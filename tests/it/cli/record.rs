@@ -41,8 +41,10 @@ fn a_recorded_port_works_and_can_be_replayed() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_eq!(lines[0]["arguments"][0], ORIGIN);
-    let said = lines.iter().filter(|line| line["from"] == "extension");
-    let types: Vec<_> = said.map(|line| line["frame"]["type"].as_str().unwrap()).collect();
+    let output = lines.iter().filter(|line| line["from"] == "extension");
+    let types: Vec<_> = output
+        .map(|line| line["frame"]["type"].as_str().unwrap())
+        .collect();
     assert_eq!(types, ["hello", "open", "send"]);
 
     let other = Scratch::new();
@@ -198,7 +200,7 @@ fn a_recording_is_replayed_to_a_running_broker_only_on_request() {
         "{printed}"
     );
     super::echo(&mut live, "s", "still here");
-    let said = run(&scratch, &[&replay[..], &["--yes", "--fast"]].concat(), "");
-    assert!(said.status.success(), "{}", stderr(&said));
-    assert!(stdout(&said).contains("welcome"));
+    let output = run(&scratch, &[&replay[..], &["--yes", "--fast"]].concat(), "");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).contains("welcome"));
 }

@@ -22,12 +22,13 @@ fn server(messages: &'static [&'static str]) -> (String, Receiver<String>) {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             #[expect(clippy::result_large_err, reason = "the callback's type")]
-            let tell = |request: &tokio_tungstenite::tungstenite::handshake::server::Request, response| {
+            let callback = |request: &tokio_tungstenite::tungstenite::handshake::server::Request,
+                            response| {
                 let value = request.headers().get("authorization");
                 let _ = printed.send(value.map_or("-", |value| value.to_str().unwrap()).to_owned());
                 Ok(response)
             };
-            let Ok(mut socket) = accept_hdr(stream.unwrap(), tell) else {
+            let Ok(mut socket) = accept_hdr(stream.unwrap(), callback) else {
                 continue;
             };
             for message in messages {
@@ -61,7 +62,7 @@ impl OnTerminal {
                 .unwrap()
         };
         let mut command = Command::new("setsid");
-        scratch.dress(&mut command);
+        scratch.apply_environment(&mut command);
         let child = command
             .args(["--ctty", "--wait"])
             .arg(crate::support::program())

@@ -125,7 +125,7 @@ fn records_replaced_only_by_states_are_not_reported_as_dropped() {
     let mut child = command.spawn().unwrap();
     let mut shown = std::io::BufReader::new(child.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut shown, &mut String::new()).unwrap();
-    // No client is attached: states that were not delivered are replaced by the next, and their numbers are gone.
+    // No client is attached: undelivered states are replaced by the next, and their numbers are skipped.
     host.send(&json!({"type": "detach", "session": "prices", "id": "d"}));
     host.expect("ok");
     for _ in 0..3 {

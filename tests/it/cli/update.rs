@@ -109,7 +109,7 @@ fn the_newest_or_a_newer_version_needs_no_update() {
     }
 }
 
-/// Fails with this, and says nothing of a version.
+/// Fails with this error, without reporting a version.
 fn refused(address: &str, key: &str, why: &str) {
     let output = check(home(address, key), "1.0.0", &[]);
     assert_eq!(output.status.code(), Some(1), "{why}: {}", stdout(&output));

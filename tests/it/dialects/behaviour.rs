@@ -24,7 +24,7 @@ const COMPARED: [&str; 7] = [
     "auth-needed",
     "state",
 ];
-/// Fields that no frame may have unless a scenario says so.
+/// Fields that no frame may have unless a scenario names them.
 const REPORTED_TYPES: [&str; 10] = [
     "text",
     "json",
@@ -38,7 +38,7 @@ const REPORTED_TYPES: [&str; 10] = [
     "id",
 ];
 
-/// A session with an open link, and what a scenario needs to know of what was said.
+/// A session with an open link, and what a scenario needs to know of the frames exchanged.
 struct Dialogue {
     harness: Harness,
     dial: DialId,
@@ -59,7 +59,7 @@ fn open_frame(options: &Value) -> Value {
     json!({"type":"open","id":"o","session":"s","url":url,"options":options})
 }
 
-/// Hands a frame to the hub, or says why it is none, as a port does.
+/// Passes a frame to the hub, or returns why it is invalid, as a port does.
 fn send(harness: &mut Harness, frame: &Value) {
     match ClientFrame::parse(frame.to_string().as_bytes()) {
         Ok(frame) => harness.give(Input::Frame(PORT, frame.expect("a known type"))),
@@ -77,7 +77,7 @@ impl Dialogue {
     fn begin(options: &Value) -> Self {
         let mut harness = Harness::with_client();
         send(&mut harness, &open_frame(options));
-        let dial = harness.dials();
+        let dial = harness.next_dial();
         let opened = LinkEvent::Opened {
             subprotocol: None,
             extensions: None,

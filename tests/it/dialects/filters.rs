@@ -54,17 +54,17 @@ fn report(harness: &mut Harness) -> Value {
     total
 }
 
-fn sleeps_and_comes_back(harness: &mut Harness, meanwhile: impl FnOnce(&mut Harness)) {
+fn detach_and_return(harness: &mut Harness, meanwhile: impl FnOnce(&mut Harness)) {
     harness.give(Input::PortClosed(PORT));
     meanwhile(harness);
-    harness.comes(PORT, "main");
+    harness.open_port(PORT, "main");
     harness.send(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
 }
 
 #[test]
 fn a_dropped_message_is_counted_and_not_stored() {
     let (mut harness, dial) = filtered(json!({}), json!([{"when":{"/type":"noise"},"do":"drop"}]));
-    harness.server_says(dial, &[r#"{"type":"noise"}"#, r#"{"type":"news"}"#, "no JSON"]);
+    harness.server_sends(dial, &[r#"{"type":"noise"}"#, r#"{"type":"news"}"#, "no JSON"]);
     assert_eq!(texts(&mut harness, PORT), [r#"{"type":"news"}"#, "no JSON"]);
     let total = report(&mut harness);
     assert_eq!(
@@ -76,7 +76,7 @@ fn a_dropped_message_is_counted_and_not_stored() {
         json!({"type":"unsubscribe","session":"s","id":"v","key":"k"}),
     );
     harness.receive_types(PORT);
-    harness.server_says(dial, &[r#"{"type":"noise"}"#]);
+    harness.server_sends(dial, &[r#"{"type":"noise"}"#]);
     assert_eq!(texts(&mut harness, PORT), [r#"{"type":"noise"}"#]);
 }
 
@@ -86,13 +86,13 @@ fn a_returning_worker_receives_the_last_message_of_each_key() {
         json!({"queue": {"messages": 10}}),
         json!([{"when":{"/t":"p"},"do":"conflate","key":"/s"}]),
     );
-    sleeps_and_comes_back(&mut harness, |harness| {
-        harness.server_says(dial, &["first"]);
+    detach_and_return(&mut harness, |harness| {
+        harness.server_sends(dial, &["first"]);
         for price in 0..1000 {
             let both = ["eur", "usd"].map(|s| json!({"t": "p", "s": s, "v": price}).to_string());
-            harness.server_says(dial, &[&both[0], &both[1]]);
+            harness.server_sends(dial, &[&both[0], &both[1]]);
         }
-        harness.server_says(dial, &["last"]);
+        harness.server_sends(dial, &["last"]);
     });
     let frames = texts(&mut harness, PORT);
     assert_eq!(frames.len(), 4, "{frames:?}");
@@ -115,9 +115,9 @@ fn a_delivered_message_is_never_replaced() {
             json!({"type":"window","session":"s","messages":size,"bytes":size}),
         );
     };
-    harness.server_says(dial, &["one"]);
+    harness.server_sends(dial, &["one"]);
     window(&mut harness, 0);
-    harness.server_says(dial, &["two", "three"]);
+    harness.server_sends(dial, &["two", "three"]);
     window(&mut harness, 1000);
     assert_eq!(texts(&mut harness, PORT), ["one", "three"]);
     assert_eq!(report(&mut harness)["filtered"]["conflated"], 1);
@@ -126,12 +126,12 @@ fn a_delivered_message_is_never_replaced() {
 #[test]
 fn held_messages_are_delivered_in_order_before_the_next_unheld_one() {
     let (mut harness, dial) = filtered(json!({}), json!([{"when":{"/low":true},"do":"hold"}]));
-    harness.server_says(dial, &[r#"{"low":true,"n":1}"#, r#"{"low":true,"n":2}"#]);
+    harness.server_sends(dial, &[r#"{"low":true,"n":1}"#, r#"{"low":true,"n":2}"#]);
     assert!(
         messages(&mut harness, PORT).is_empty(),
         "nobody is woken for them"
     );
-    harness.server_says(dial, &[r#"{"n":3}"#]);
+    harness.server_sends(dial, &[r#"{"n":3}"#]);
     let frames = messages(&mut harness, PORT);
     let seqs: Vec<u64> = frames
         .iter()
@@ -139,11 +139,11 @@ fn held_messages_are_delivered_in_order_before_the_next_unheld_one() {
         .collect();
     assert_eq!(frames.len(), 3);
     assert!(seqs.is_sorted(), "{seqs:?}");
-    harness.server_says(dial, &[r#"{"low":true,"n":4}"#]);
+    harness.server_sends(dial, &[r#"{"low":true,"n":4}"#]);
     assert!(messages(&mut harness, PORT).is_empty());
     harness.passes(Duration::from_secs(5));
     assert_eq!(harness.receive_types(PORT), [""; 0], "holding is no stall");
-    sleeps_and_comes_back(&mut harness, |_| ());
+    detach_and_return(&mut harness, |_| ());
     let frames = messages(&mut harness, PORT);
     assert_eq!(
         frames.last().unwrap()["text"],
@@ -157,7 +157,7 @@ fn held_messages_are_delivered_in_order_before_the_next_unheld_one() {
 fn held_messages_are_delivered_when_a_full_log_pauses_the_server() {
     let queue = json!({"queue":{"messages":2,"overflow":"pause"}});
     let (mut harness, dial) = filtered(queue, json!([{"do":"hold"}]));
-    harness.server_says(dial, &["one", "two"]);
+    harness.server_sends(dial, &["one", "two"]);
     assert!(matches!(harness.asked.pop_front(), Some(Output::Pause(_))));
     assert_eq!(texts(&mut harness, PORT), ["one", "two"]);
 }
@@ -165,7 +165,7 @@ fn held_messages_are_delivered_when_a_full_log_pauses_the_server() {
 #[test]
 fn new_filter_lines_release_held_messages() {
     let (mut harness, dial) = filtered(json!({}), json!([{"do":"hold"}]));
-    harness.server_says(dial, &["one"]);
+    harness.server_sends(dial, &["one"]);
     assert!(messages(&mut harness, PORT).is_empty());
     harness.send(
         PORT,
@@ -177,7 +177,7 @@ fn new_filter_lines_release_held_messages() {
 #[test]
 fn each_client_has_its_own_filter() {
     let (mut harness, dial) = filtered(json!({}), json!([{"when":{"/p":1},"do":"project","keep":["/a"]}]));
-    harness.comes(POPUP, "popup");
+    harness.open_port(POPUP, "popup");
     harness.send(POPUP, json!({"type": "open", "id": "o", "session": "s"}));
     harness.receive_types(POPUP);
     harness.send(
@@ -186,7 +186,7 @@ fn each_client_has_its_own_filter() {
     );
     harness.receive_types(POPUP);
     harness.receive_types(PORT);
-    harness.server_says(dial, &[r#"{"p":1,"a":2}"#, r#"{"p":2}"#]);
+    harness.server_sends(dial, &[r#"{"p":1,"a":2}"#, r#"{"p":2}"#]);
     let main = messages(&mut harness, PORT);
     assert_eq!(
         (&main[0]["json"], &main[1]["text"]),
@@ -204,7 +204,7 @@ fn each_client_has_its_own_filter() {
 fn a_sample_reduces_a_stream() {
     let (mut harness, dial) = filtered(json!({}), json!([{"do":"sample","interval":1000}]));
     for number in 0..10 {
-        harness.server_says(dial, &[&number.to_string()]);
+        harness.server_sends(dial, &[&number.to_string()]);
         harness.passes(Duration::from_millis(400));
     }
     assert_eq!(texts(&mut harness, PORT), ["0", "3", "6", "9"]);
@@ -226,10 +226,10 @@ fn an_invalid_filter_line_is_refused_with_its_number() {
 fn filtered_messages_do_not_pause_the_server() {
     let options = json!({"queue":{"messages":2,"overflow":"pause"}});
     let (mut harness, dial) = filtered(options, json!([{"when":{"/type":"noise"},"do":"drop"}]));
-    harness.comes(POPUP, "popup");
+    harness.open_port(POPUP, "popup");
     harness.send(POPUP, json!({"type": "open", "id": "o", "session": "s"}));
     harness.give(Input::PortClosed(POPUP));
-    harness.server_says(dial, &[r#"{"type":"noise"}"#; 5]);
+    harness.server_sends(dial, &[r#"{"type":"noise"}"#; 5]);
     assert!(
         harness.asked.is_empty(),
         "only the popup wants it, and is away: {:?}",

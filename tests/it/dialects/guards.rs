@@ -54,7 +54,7 @@ fn malformed_server_messages_are_counted_and_reported_periodically() {
         r#"{"type":"combat","round":1}"#,
         r#"{"type":"combat","round":"x"}"#,
     );
-    harness.server_says(dial, &[good, bad, bad, good]);
+    harness.server_sends(dial, &[good, bad, bad, good]);
     let types = harness.receive_types(PORT);
     assert_eq!(
         types,
@@ -62,7 +62,7 @@ fn malformed_server_messages_are_counted_and_reported_periodically() {
         "once, and nothing else is in the way"
     );
     harness.passes(Duration::from_secs(1));
-    harness.server_says(dial, &[bad]);
+    harness.server_sends(dial, &[bad]);
     let frames = harness.receive(PORT);
     assert_eq!(frames["code"], "server-protocol");
     assert!(
@@ -86,7 +86,7 @@ fn urgent_messages_overtake_waiting_ones() {
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1"}),
     );
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     for (lane, text) in [(2, "later"), (1, "one"), (0, "now"), (1, "two")] {
         harness.send(PORT, json!({"type":"send","session":"s","lane":lane,"text":text}));
     }
@@ -98,7 +98,7 @@ fn urgent_messages_overtake_waiting_ones() {
             extensions: None,
         },
     ));
-    let order: Vec<String> = (0..5).map(|_| harness.transmits()).collect();
+    let order: Vec<String> = (0..5).map(|_| harness.next_transmit()).collect();
     assert_eq!(order, ["now", "one", "two", "usual", "later"]);
     // There are four, and no fifth.
     let fifth = json!({"type":"send","session":"s","id":"5","lane":4,"text":"x"}).to_string();

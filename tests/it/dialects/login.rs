@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Harness, PORT};
 
-/// Opens a session with these options; its link stands.
+/// Opens a session with these options; its link is open.
 fn opened(options: Value) -> (Harness, DialId) {
     let mut harness = Harness::with_client();
     harness.send(
@@ -23,7 +23,7 @@ fn opened(options: Value) -> (Harness, DialId) {
         let first = json!({"type":"authorize","session":"s","nonce":nonce,"auth":{"token":"first"}});
         harness.send(PORT, first);
     }
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     harness.give(Input::Link(
         dial,
         LinkEvent::Opened {
@@ -61,12 +61,12 @@ fn a_login_challenge_is_answered_with_current_credentials() {
         "ready": {"/type":"auth_ok"},
     }));
     harness.send(PORT, json!({"type":"send","session":"s","text":"waits"}));
-    harness.server_says(dial, &[r#"{"type":"auth_required"}"#]);
+    harness.server_sends(dial, &[r#"{"type":"auth_required"}"#]);
     assert_eq!(written(&mut harness), [r#"{"token":"first","type":"auth"}"#]);
-    harness.server_says(dial, &[r#"{"type":"auth_ok"}"#]);
+    harness.server_sends(dial, &[r#"{"type":"auth_ok"}"#]);
     assert_eq!(written(&mut harness), ["waits"]);
     // Nothing is answered once it is ready.
-    harness.server_says(dial, &[r#"{"type":"auth_required"}"#]);
+    harness.server_sends(dial, &[r#"{"type":"auth_required"}"#]);
     assert!(written(&mut harness).is_empty());
 }
 
@@ -77,7 +77,7 @@ fn a_refused_login_requests_new_credentials() {
         "login": [{"when":{"/type":"auth_invalid"},"refused":true}],
         "ready": {"/type":"auth_ok"},
     }));
-    harness.server_says(dial, &[r#"{"type":"auth_invalid"}"#]);
+    harness.server_sends(dial, &[r#"{"type":"auth_invalid"}"#]);
     let asked = frames(&mut harness, "auth-needed");
     assert_eq!((asked.len(), &asked[0]["why"]), (1, &json!("refused")));
 }
@@ -93,7 +93,7 @@ fn the_provider_receives_the_server_message() {
         }],
         "ready": {"/event":"subscribed"},
     }));
-    harness.server_says(
+    harness.server_sends(
         dial,
         &[r#"{"event":"established","data":"{\"socket_id\":\"1.2\"}"}"#],
     );
@@ -105,7 +105,7 @@ fn the_provider_receives_the_server_message() {
     assert!(written(&mut harness).is_empty());
     // A worker that comes meanwhile is asked as well.
     harness.give(Input::PortClosed(PORT));
-    harness.comes(PORT, "main");
+    harness.open_port(PORT, "main");
     harness.delivered.clear();
     harness.send(PORT, json!({"type":"open","id":"o2","session":"s"}));
     let again = frames(&mut harness, "auth-needed");
@@ -125,7 +125,7 @@ fn a_failing_provider_ends_the_login() {
         "login": [{"when":{"/challenge":[1,2]},"ask":true}],
         "ready": {"/ok":true},
     }));
-    harness.server_says(dial, &[r#"{"challenge":1}"#]);
+    harness.server_sends(dial, &[r#"{"challenge":1}"#]);
     let asked = frames(&mut harness, "auth-needed");
     harness.send(
         PORT,
@@ -145,7 +145,7 @@ fn a_failing_provider_ends_the_login() {
 fn heartbeats_use_the_interval_of_the_server() {
     let (mut harness, dial) = opened(json!({"preset":"pusher"}));
     let hello = r#"{"event":"pusher:connection_established","data":"{\"activity_timeout\":10}"}"#;
-    harness.server_says(dial, &[hello]);
+    harness.server_sends(dial, &[hello]);
     written(&mut harness);
     harness.passes(Duration::from_millis(7_999));
     assert!(written(&mut harness).is_empty());

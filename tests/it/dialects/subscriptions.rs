@@ -14,7 +14,7 @@ fn dialling(options: Value) -> (Harness, DialId) {
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}),
     );
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     harness.delivered.clear();
     (harness, dial)
 }
@@ -48,7 +48,7 @@ fn written(harness: &mut Harness) -> Vec<String> {
         .collect()
 }
 
-/// What is said of subscriptions, as `key state`.
+/// The reported states of subscriptions, as `key state`.
 fn delivered(harness: &mut Harness) -> Vec<String> {
     harness
         .delivered
@@ -75,7 +75,7 @@ fn subscriptions_are_sent_on_every_ready_connection_before_waiting_messages() {
     subscribe(&mut harness, "b", json!({"send":[{"text":"b1"},{"text":"b2"}]}));
     assert_eq!(written(&mut harness), ["hello"]);
     assert_eq!(delivered(&mut harness), ["b pending"]);
-    harness.server_says(dial, &[r#"{"type":"ready"}"#]);
+    harness.server_sends(dial, &[r#"{"type":"ready"}"#]);
     let sent = [r#"{"subscribe":"a"}"#, "b1", "b2", "waits"];
     assert_eq!(written(&mut harness), sent);
     assert_eq!(delivered(&mut harness), ["a active", "b active"]);
@@ -83,10 +83,10 @@ fn subscriptions_are_sent_on_every_ready_connection_before_waiting_messages() {
     harness.delivered.clear();
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     link_opens(&mut harness, dial);
     assert_eq!(written(&mut harness), ["hello"]);
-    harness.server_says(dial, &[r#"{"type":"ready"}"#]);
+    harness.server_sends(dial, &[r#"{"type":"ready"}"#]);
     assert_eq!(written(&mut harness)[..3], sent[..3]);
     assert_eq!(delivered(&mut harness), ["a active", "b active"]);
 }
@@ -100,7 +100,7 @@ fn an_unsent_subscription_needs_no_unsubscribe() {
         PORT,
         json!({"type":"unsubscribe","session":"s","id":"u","key":"a"}),
     );
-    harness.server_says(dial, &[r#"{"type":"ready"}"#]);
+    harness.server_sends(dial, &[r#"{"type":"ready"}"#]);
     assert!(written(&mut harness).is_empty());
 }
 
@@ -112,7 +112,7 @@ fn a_rule_confirms_subscriptions_on_every_connection_or_they_fail() {
     harness.delivered.clear();
     link_opens(&mut harness, dial);
     assert_eq!(delivered(&mut harness), ["a pending", "b pending"]);
-    harness.server_says(dial, &[r#"{"ok":"x"}"#, r#"{"ok":"c"}"#]);
+    harness.server_sends(dial, &[r#"{"ok":"x"}"#, r#"{"ok":"c"}"#]);
     assert_eq!(delivered(&mut harness), ["b active"]);
     harness.passes(Duration::from_millis(9_999));
     assert!(delivered(&mut harness).is_empty());
@@ -121,18 +121,18 @@ fn a_rule_confirms_subscriptions_on_every_connection_or_they_fail() {
     written(&mut harness);
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     link_opens(&mut harness, dial);
     assert_eq!(
         written(&mut harness),
         [r#"{"subscribe":"a"}"#, r#"{"subscribe":"b"}"#]
     );
     assert_eq!(delivered(&mut harness), ["a pending", "b pending"]);
-    harness.server_says(dial, &[r#"{"ok":"a"}"#, r#"{"ok":"b"}"#]);
+    harness.server_sends(dial, &[r#"{"ok":"a"}"#, r#"{"ok":"b"}"#]);
     assert_eq!(delivered(&mut harness), ["a active", "b active"]);
     // A worker that comes back is delivered how they stand.
     harness.give(Input::PortClosed(PORT));
-    harness.comes(PORT, "main");
+    harness.open_port(PORT, "main");
     harness.send(PORT, json!({"type":"open","id":"o2","session":"s"}));
     assert_eq!(
         harness.receive(PORT)["subscriptions"],
@@ -153,7 +153,7 @@ fn a_returning_worker_does_not_resend_subscriptions_on_one_connection() {
     assert_eq!(written(&mut harness).len(), 2);
     harness.delivered.clear();
     harness.give(Input::PortClosed(PORT));
-    harness.comes(PORT, "main");
+    harness.open_port(PORT, "main");
     harness.send(PORT, json!({"type":"open","id":"o2","session":"s"}));
     harness.delivered.clear();
     both(&mut harness);
@@ -165,7 +165,7 @@ fn a_returning_worker_does_not_resend_subscriptions_on_one_connection() {
     harness.passes(Duration::from_secs(10));
     assert_eq!(delivered(&mut harness), ["b failed"]);
     written(&mut harness);
-    // What is new, and what has failed, is said.
+    // New and failed subscriptions are reported.
     subscribe(&mut harness, "a", json!({"send":[{"text":"other"}]}));
     subscribe(&mut harness, "b", confirm);
     assert_eq!(written(&mut harness), ["other", r#"{"subscribe":"b"}"#]);
@@ -188,7 +188,7 @@ fn a_removed_subscription_is_unsubscribed_and_not_sent_again() {
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
     // Without a link there is no server to send it to.
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     harness.send(
         PORT,
         json!({"type":"unsubscribe","session":"s","id":"u2","key":"b"}),

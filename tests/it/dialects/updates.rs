@@ -19,19 +19,19 @@ impl Harness {
 
     /// The old dial ends and a new one begins, which asks this.
     #[track_caller]
-    fn dials_anew(&mut self, old: DialId) -> (DialId, Fetch) {
+    fn expect_redial(&mut self, old: DialId) -> (DialId, Fetch) {
         match self.asked.pop_front() {
             Some(Output::HangUp { dial, .. }) => assert_eq!(dial, old),
             other => panic!("the old dial goes on: {other:?}"),
         }
-        let dial = self.dials();
-        (dial, self.fetches())
+        let dial = self.next_dial();
+        (dial, self.next_fetch())
     }
 
     #[track_caller]
     fn opens_link(&mut self, dial: DialId) -> Value {
         self.delivered.clear();
-        self.is_answered(dial, 200, STREAM, "");
+        self.respond(dial, 200, STREAM, "");
         loop {
             let state = self.receive_state();
             if state["state"] == "open" {
@@ -41,7 +41,7 @@ impl Harness {
     }
 }
 
-/// What a request says about where the server is to go on.
+/// The resume position in a request.
 fn last_event_id(fetch: &Fetch) -> Option<&str> {
     let found = fetch.headers.iter().find(|(name, _)| name == "Last-Event-ID");
     found.map(|(_, id)| id.as_str())
@@ -50,23 +50,23 @@ fn last_event_id(fetch: &Fetch) -> Option<&str> {
 #[test]
 fn another_protocol_is_dialled_at_once() {
     let (mut harness, dial) = opened(json!({"protocol":"sse"}));
-    harness.fetches();
+    harness.next_fetch();
     harness.opens_link(dial);
     harness.opens_again(json!({"protocol":"poll"}));
-    let (dial, fetch) = harness.dials_anew(dial);
+    let (dial, fetch) = harness.expect_redial(dial);
     assert!(!fetch.streaming, "it polls now");
     harness.opens_again(json!({"protocol":"sse"}));
-    let (_, fetch) = harness.dials_anew(dial);
+    let (_, fetch) = harness.expect_redial(dial);
     assert!(fetch.streaming);
 }
 
 #[test]
 fn another_url_of_the_transport_is_dialled_at_once() {
     let (mut harness, dial) = opened(json!({"protocol":"sse","urls":{"sse":"http://127.0.0.1:2/a"}}));
-    assert_eq!(harness.fetches().url.path(), "/a");
+    assert_eq!(harness.next_fetch().url.path(), "/a");
     harness.opens_link(dial);
     harness.opens_again(json!({"protocol":"sse","urls":{"sse":"http://127.0.0.1:2/b"}}));
-    let (dial, fetch) = harness.dials_anew(dial);
+    let (dial, fetch) = harness.expect_redial(dial);
     assert_eq!(fetch.url.path(), "/b");
     // A URL for a transport that this session does not have changes nothing.
     harness.opens_link(dial);
@@ -80,19 +80,19 @@ fn another_url_of_the_transport_is_dialled_at_once() {
 fn after_fallback_every_transport_uses_its_own_url() {
     let urls = json!({"sse":"http://127.0.0.1:2/events","poll":"http://127.0.0.1:2/poll"});
     let (mut harness, dial) = opened(json!({"transports":["sse","poll"],"urls":urls}));
-    harness.fetches();
+    harness.next_fetch();
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
-    let dial = harness.dials();
-    harness.fetches();
+    let dial = harness.next_dial();
+    harness.next_fetch();
     harness.link_ends(dial, LinkEnd::default());
-    let dial = harness.dials();
-    assert_eq!(harness.fetches().url.path(), "/poll");
-    harness.is_answered(dial, 200, &[], "");
+    let dial = harness.next_dial();
+    assert_eq!(harness.next_fetch().url.path(), "/poll");
+    harness.respond(dial, 200, &[], "");
     harness.delivered.clear();
     // The running poll goes on nowhere else: the list is dialled anew from its beginning.
     harness.opens_again(json!({"transports":["sse","poll","websocket"],"urls":urls}));
-    let (_, fetch) = harness.dials_anew(dial);
+    let (_, fetch) = harness.expect_redial(dial);
     assert_eq!((fetch.url.path(), fetch.streaming), ("/events", true));
     harness.passes(Duration::from_secs(6));
     assert!(
@@ -107,15 +107,15 @@ fn after_fallback_every_transport_uses_its_own_url() {
 fn an_event_id_is_not_sent_to_another_server() {
     let at = |port: u16| json!({"protocol":"sse","urls":{"sse":format!("http://127.0.0.1:{port}/events")}});
     let (mut harness, dial) = opened(at(2));
-    harness.fetches();
+    harness.next_fetch();
     harness.opens_link(dial);
-    harness.is_streamed(dial, "retry: 60000\nid: secret-41\ndata: x\n\n");
+    harness.stream_chunk(dial, "retry: 60000\nid: secret-41\ndata: x\n\n");
     harness.opens_again(at(3));
-    let (dial, fetch) = harness.dials_anew(dial);
+    let (dial, fetch) = harness.expect_redial(dial);
     assert_eq!(last_event_id(&fetch), None);
     assert_eq!(harness.opens_link(dial)["continuity"], "unknown");
     harness.send(PORT, json!({"type":"reconnect","session":"s"}));
-    let (dial, fetch) = harness.dials_anew(dial);
+    let (dial, fetch) = harness.expect_redial(dial);
     assert_eq!(last_event_id(&fetch), None);
     assert_eq!(harness.opens_link(dial)["continuity"], "unknown");
     harness.link_ends(dial, LinkEnd::default());
@@ -133,13 +133,13 @@ fn a_cursor_is_not_sent_to_another_server() {
             "poll":{"items":"","cursor":{"item":"/id","query":"since"}}})
     };
     let (mut harness, dial) = opened(at(2));
-    harness.fetches();
-    harness.is_answered(dial, 200, &[], r#"[{"id":7}]"#);
+    harness.next_fetch();
+    harness.respond(dial, 200, &[], r#"[{"id":7}]"#);
     harness.opens_again(at(3));
-    let (dial, fetch) = harness.dials_anew(dial);
+    let (dial, fetch) = harness.expect_redial(dial);
     assert_eq!(fetch.url.query(), None);
     harness.delivered.clear();
-    harness.is_answered(dial, 200, &[], "[]");
+    harness.respond(dial, 200, &[], "[]");
     let open = std::iter::from_fn(|| Some(harness.receive_state())).find(|state| state["state"] == "open");
     assert_eq!(open.unwrap()["continuity"], "unknown");
 }
@@ -157,17 +157,17 @@ fn a_cursor_is_sent_only_with_the_options_that_produced_it() {
     ];
     for other in others {
         let (mut harness, dial) = opened(with(by_id.clone()));
-        harness.fetches();
-        harness.is_answered(dial, 200, &[("etag", "\"1\"")], r#"[{"id":7,"at":1}]"#);
+        harness.next_fetch();
+        harness.respond(dial, 200, &[("etag", "\"1\"")], r#"[{"id":7,"at":1}]"#);
         harness.opens_again(with(other.clone()));
-        let (dial, fetch) = harness.dials_anew(dial);
+        let (dial, fetch) = harness.expect_redial(dial);
         assert_eq!(
             (fetch.url.query(), fetch.headers.len()),
             (Some("a=1"), 0),
             "{other}"
         );
         harness.delivered.clear();
-        harness.is_answered(dial, 200, &[], r#"{"tasks":[]}"#);
+        harness.respond(dial, 200, &[], r#"{"tasks":[]}"#);
         let open =
             std::iter::from_fn(|| Some(harness.receive_state())).find(|state| state["state"] == "open");
         assert_eq!(open.unwrap()["continuity"], "unknown", "{other}");
@@ -181,12 +181,12 @@ fn options_unrelated_to_the_position_do_not_affect_link_or_position() {
             "cursor":{"item":"/id","query":"since","start":start}}})
     };
     let (mut harness, dial) = opened(with(1000, 0));
-    harness.fetches();
-    harness.is_answered(dial, 200, &[], r#"[{"id":7}]"#);
+    harness.next_fetch();
+    harness.respond(dial, 200, &[], r#"[{"id":7}]"#);
     harness.opens_again(with(2000, 3));
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
     harness.send(PORT, json!({"type":"reconnect","session":"s"}));
-    let (_, fetch) = harness.dials_anew(dial);
+    let (_, fetch) = harness.expect_redial(dial);
     assert_eq!(fetch.url.query(), Some("a=1&since=7"));
 }
 
@@ -197,7 +197,7 @@ fn options_of_an_unused_protocol_do_not_redial() {
             "poll":{"cursor":{"header":cursor,"query":"since"}}})
     };
     let (mut harness, dial) = opened(with("/", "x-one"));
-    harness.fetches();
+    harness.next_fetch();
     harness.opens_link(dial);
     harness.opens_again(with("/admin", "x-two"));
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
@@ -207,14 +207,14 @@ fn options_of_an_unused_protocol_do_not_redial() {
 fn a_lost_link_to_the_same_server_resumes_at_its_position() {
     let urls = json!({"sse":"http://127.0.0.1:2/events"});
     let (mut harness, dial) = opened(json!({"protocol":"sse","urls":urls}));
-    harness.fetches();
+    harness.next_fetch();
     harness.opens_link(dial);
-    harness.is_streamed(dial, "id: 41\ndata: x\n\n");
+    harness.stream_chunk(dial, "id: 41\ndata: x\n\n");
     // Options that are no part of the dial leave the link and its place.
     harness.opens_again(json!({"protocol":"sse","urls":urls,"linger":5000}));
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
     harness.send(PORT, json!({"type":"reconnect","session":"s"}));
-    let (dial, fetch) = harness.dials_anew(dial);
+    let (dial, fetch) = harness.expect_redial(dial);
     assert_eq!(last_event_id(&fetch), Some("41"));
     assert_eq!(harness.opens_link(dial)["continuity"], "server");
     harness.give(longwire::core::io::Input::Link(dial, LinkEvent::Alive));

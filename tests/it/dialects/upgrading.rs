@@ -112,7 +112,7 @@ fn count_received(host: &mut HostProcess, frame: &Value, counts: &mut BTreeMap<S
     host.send(&json!({"type":"ack","session":session,"seq":frame["seq"]}));
 }
 
-/// What a server by hand has been asked: questions of each of its sessions.
+/// The requests to a hand-written server, by session.
 type Asked = Arc<Mutex<HashMap<String, usize>>>;
 
 #[test]
@@ -167,7 +167,7 @@ fn serve(stream: TcpStream, asked: &Asked) {
     }
 }
 
-/// `None`: the connection ends, and what would have been said is lost.
+/// `None`: the connection ends, and the response is lost.
 fn answer(request: &str, asked: &Asked) -> Option<String> {
     if request.starts_with("POST") {
         return Some("ok".to_owned());

@@ -26,7 +26,7 @@ fn nothing_is_answered_before_hello() {
 fn an_acknowledged_message_is_removed() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
-    harness.server_says(dial, &["one", "two"]);
+    harness.server_sends(dial, &["one", "two"]);
     let one = harness.receive(PORT);
     assert_eq!((&one["type"], &one["text"]), (&json!("message"), &json!("one")));
     let seq = harness.receive(PORT)["seq"].as_u64().unwrap();
@@ -45,11 +45,11 @@ fn an_acknowledged_message_is_removed() {
 fn a_new_port_receives_unacknowledged_messages_and_the_old_one_is_fenced() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
-    harness.server_says(dial, &["one", "two", "three"]);
+    harness.server_sends(dial, &["one", "two", "three"]);
     let first = harness.receive(PORT)["seq"].as_u64().unwrap();
     harness.send(PORT, json!({"type": "ack", "session": "s", "seq": first}));
     let new = PortId(2);
-    harness.comes(new, "main");
+    harness.open_port(new, "main");
     harness.send(new, json!({"type": "open", "id": "o2", "session": "s"}));
     harness.receive_types(PORT);
     let opened = harness.receive(new);
@@ -73,8 +73,8 @@ fn a_message_is_sent_once_a_pong_proves_it() {
         json!({"type": "send", "session": "s", "id": "m1", "text": "hi", "receipt": true}),
     );
     assert_eq!(harness.receive(PORT)["type"], "accepted");
-    assert_eq!(harness.transmits(), "hi");
-    let token = harness.pings();
+    assert_eq!(harness.next_transmit(), "hi");
+    let token = harness.next_ping();
     harness.give(Input::Link(dial, LinkEvent::Written(1)));
     assert!(harness.delivered.is_empty());
     harness.give(Input::Link(dial, LinkEvent::Pong(token)));
@@ -117,8 +117,8 @@ fn a_lost_link_leaves_unknown_outcomes_and_is_redialled() {
         ["accepted", "state", "outcome", "accepted"]
     );
     harness.passes(Duration::from_secs(1));
-    let next = harness.dials();
-    harness.server_says(dial, &["a voice from the past"]);
+    let next = harness.next_dial();
+    harness.server_sends(dial, &["a voice from the past"]);
     harness.give(Input::Link(
         next,
         LinkEvent::Opened {
@@ -128,7 +128,7 @@ fn a_lost_link_leaves_unknown_outcomes_and_is_redialled() {
     ));
     assert_eq!(harness.receive(PORT)["state"], "connecting");
     assert_eq!(harness.receive(PORT)["continuity"], "unknown");
-    assert_eq!(harness.transmits(), "later");
+    assert_eq!(harness.next_transmit(), "later");
     assert!(harness.delivered.is_empty(), "{:?}", harness.delivered);
 }
 
@@ -141,9 +141,9 @@ fn a_request_is_answered_once_and_its_answer_survives_the_worker() {
     harness.send(PORT, request);
     harness.give(Input::PortClosed(PORT));
     harness.delivered.clear();
-    harness.server_says(dial, &[r#"{"id":7,"result":1}"#, r#"{"id":7,"result":2}"#]);
+    harness.server_sends(dial, &[r#"{"id":7,"result":1}"#, r#"{"id":7,"result":2}"#]);
     harness.passes(Duration::from_secs(60));
-    harness.comes(PORT, "main");
+    harness.open_port(PORT, "main");
     harness.send(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
     harness.receive(PORT);
     let all: Vec<Value> = harness.delivered.drain(..).map(|(_, frame)| frame).collect();
@@ -162,7 +162,7 @@ fn a_confirmation_is_recorded_before_the_message_that_contains_it() {
         json!({"type": "send", "session": "s", "id": "c", "json": {"n": 3}, "confirm": {"out": "/n", "in": "/ack"}, "receipt": true}),
     );
     harness.delivered.clear();
-    harness.server_says(dial, &[r#"{"ack":3}"#]);
+    harness.server_sends(dial, &[r#"{"ack":3}"#]);
     let all: Vec<Value> = harness.delivered.drain(..).map(|(_, frame)| frame).collect();
     let types: Vec<&Value> = all.iter().map(|frame| &frame["type"]).collect();
     assert_eq!(types, ["outcome", "message"], "{all:?}");
@@ -187,7 +187,7 @@ fn two_refusals_of_fresh_credentials_fail_the_link() {
             PORT,
             json!({"type":"authorize","session":"s","nonce":asked["nonce"],"headers":headers}),
         );
-        let dial = harness.dials();
+        let dial = harness.next_dial();
         harness.link_ends(
             dial,
             LinkEnd {
@@ -230,7 +230,7 @@ fn a_silent_server_is_given_up_and_a_paused_link_is_not() {
     let mut harness = Harness::with_client();
     harness.opens(json!({}));
     harness.passes(Duration::from_secs(20));
-    harness.pings();
+    harness.next_ping();
     harness.passes(Duration::from_secs(10));
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
     let state = harness.receive(PORT);
@@ -313,7 +313,7 @@ fn status_reports_the_last_failure_the_next_dial_and_the_oldest_record() {
         harness.send(PORT, json!({"type": "status", "id": "1"}));
         harness.receive(PORT)["sessions"][0].clone()
     };
-    harness.server_says(dial, &["one"]);
+    harness.server_sends(dial, &["one"]);
     harness.passes(Duration::from_millis(1200));
     let up = status(&mut harness);
     assert_eq!((&up["error"], &up["retryIn"]), (&json!(null), &json!(null)));

@@ -8,9 +8,9 @@ fn overflow_while_away_is_one_gap_with_an_exact_count() {
     let dial = harness.opens(json!({"queue": {"messages": 10}}));
     harness.give(Input::PortClosed(PORT));
     for number in 0..25 {
-        harness.server_says(dial, &[&number.to_string()]);
+        harness.server_sends(dial, &[&number.to_string()]);
     }
-    harness.comes(PORT, "main");
+    harness.open_port(PORT, "main");
     harness.send(PORT, json!({"type": "open", "id": "o2", "session": "s"}));
     assert_eq!(harness.receive(PORT)["resume"], "gap");
     let types = harness
@@ -38,7 +38,7 @@ fn overflow_while_away_is_one_gap_with_an_exact_count() {
 fn a_client_behind_its_own_acknowledgement_receives_the_gap_until_it_acknowledges_it() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));
-    harness.server_says(dial, &["one", "two"]);
+    harness.server_sends(dial, &["one", "two"]);
     harness.receive(PORT);
     let seq = harness.receive(PORT)["seq"].as_u64().unwrap();
     harness.send(PORT, json!({"type": "ack", "session": "s", "seq": seq}));
@@ -74,7 +74,7 @@ fn unread_answers_do_not_fill_the_memory() {
             PORT,
             json!({"type":"request","session":"s","id":id.to_string(),"json":{"id":id},"match":{"out":"/id","in":"/id"}}),
         );
-        harness.server_says(dial, &[&json!({"id": id, "long": long}).to_string()]);
+        harness.server_sends(dial, &[&json!({"id": id, "long": long}).to_string()]);
     }
     harness.delivered.clear();
     harness.send(
@@ -95,11 +95,11 @@ fn pauses(harness: &mut Harness, number: usize) -> u64 {
     let options = json!({"queue": {"messages": number, "overflow": "pause"}});
     let dial = harness.opens(options);
     let away = PortId(2);
-    harness.comes(away, "away");
+    harness.open_port(away, "away");
     harness.send(away, json!({"type": "open", "id": "o", "session": "s"}));
     harness.give(Input::PortClosed(away));
     harness.receive_types(PORT);
-    harness.server_says(dial, &vec!["x"; number]);
+    harness.server_sends(dial, &vec!["x"; number]);
     assert!(matches!(harness.asked.pop_front(), Some(Output::Pause(_))));
     let seqs: Vec<_> = (0..number)
         .map(|_| harness.receive(PORT)["seq"].clone())
@@ -123,7 +123,7 @@ fn a_client_that_detaches_from_a_full_log_does_not_block_others() {
     let mut harness = Harness::with_client();
     pauses(&mut harness, 4);
     let quick = PortId(3);
-    harness.comes(quick, "quick");
+    harness.open_port(quick, "quick");
     harness.send(quick, json!({"type": "open", "id": "o", "session": "s"}));
     assert!(harness.asked.is_empty(), "the slow one is still here");
     harness.send(PORT, json!({"type": "detach", "session": "s"}));
@@ -191,7 +191,7 @@ fn a_slow_watcher_receives_the_number_of_missed_records() {
     for (_, cost) in frames {
         harness.give(Input::Written(terminal, cost));
     }
-    harness.server_says(dial, &["last"]);
+    harness.server_sends(dial, &["last"]);
     let missed = harness.receive(terminal);
     assert_eq!(
         (&missed["type"], &missed["count"]),

@@ -1,4 +1,4 @@
-//! Which extensions are registered, under which names, whoever else installs.
+//! Which extensions are registered, under which names, with concurrent installs.
 
 use std::fs;
 use std::path::PathBuf;

@@ -148,12 +148,12 @@ fn sandboxed_browsers_are_skipped_unless_requested() {
     ]);
     let before = home.tree();
     let ids = ["install", "--extension", ID, "--extension", "a@b"];
-    let said = home.done(&ids);
+    let output = home.done(&ids);
     assert!(
-        said.contains("inside Flatpak") && said.contains("use --sandboxed"),
-        "{said}"
+        output.contains("inside Flatpak") && output.contains("use --sandboxed"),
+        "{output}"
     );
-    assert!(said.contains("inside Snap"), "{said}");
+    assert!(output.contains("inside Snap"), "{output}");
     assert_eq!(manifests(&home).len(), 1, "Chrome's alone");
     home.done(&[&ids[..], &["--sandboxed"]].concat());
     for (app, hosts) in [
@@ -168,8 +168,8 @@ fn sandboxed_browsers_are_skipped_unless_requested() {
             app.join("data/longwire/longwire"),
             "a program that the sandbox sees"
         );
-        let said = Command::new(program).arg("--version").output().unwrap();
-        assert!(said.status.success());
+        let output = Command::new(program).arg("--version").output().unwrap();
+        assert!(output.status.success());
     }
     home.done(&["uninstall", "--browser", "firefox"]);
     assert!(!home.path(".var/app/org.mozilla.firefox/data").exists());
@@ -235,10 +235,10 @@ fn without_any_browser_install_fails_with_advice() {
     let home = Home::new();
     let output = home.run(&["install", "--extension", ID]);
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
+    let output = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("error: no browser") && said.contains("hint: "),
-        "{said}"
+        output.contains("error: no browser") && output.contains("hint: "),
+        "{output}"
     );
     assert!(home.tree().is_empty());
 }
@@ -268,8 +268,8 @@ fn special_characters_in_paths_are_preserved() {
     ]);
     for path in manifests(&home) {
         let program = json(&path)["path"].as_str().unwrap().to_owned();
-        let said = Command::new(program).arg("--version").output().unwrap();
-        assert!(String::from_utf8(said.stdout).unwrap().starts_with("longwire "));
+        let output = Command::new(program).arg("--version").output().unwrap();
+        assert!(String::from_utf8(output.stdout).unwrap().starts_with("longwire "));
     }
     home.done(&["uninstall"]);
     assert_eq!(home.tree(), before);

@@ -53,14 +53,14 @@ fn all_names_are_reported_in_one_document() {
     for name in names {
         home.done(&["install", "--extension", ID, "--name", name]);
     }
-    let tell = |args: &[&str]| -> Value {
+    let report = |args: &[&str]| -> Value {
         let text = home.done(&[&["uninstall", "--all", "--json"], args].concat());
         serde_json::from_str(&text).unwrap()
     };
     let installed = home.tree();
     for (args, is_dry) in [(&["--dry-run"][..], true), (&[], false)] {
         assert_eq!(home.tree(), installed);
-        let document = tell(args);
+        let document = report(args);
         assert_eq!(document["action"], "uninstall");
         assert_eq!(document["dryRun"], is_dry);
         assert_eq!(document["changed"], true);
@@ -72,7 +72,7 @@ fn all_names_are_reported_in_one_document() {
         }
     }
     assert_eq!(home.tree(), before);
-    let document = tell(&[]);
+    let document = report(&[]);
     assert_eq!(document["changed"], false);
     assert_eq!(document["hosts"][0]["name"], names[0]);
 }

@@ -13,7 +13,7 @@ fn is_root() -> bool {
     crate::skip::is_root("only root can make files of another user")
 }
 
-fn give_away(path: &Path) {
+fn chown_to_other_user(path: &Path) {
     chown(path, Some(OTHER_USER), Some(OTHER_USER)).unwrap();
 }
 
@@ -42,7 +42,7 @@ fn a_home_of_another_user_is_not_changed() {
     }
     let home = Home::new().with(&[".config/chromium"]);
     for folder in ["", ".config", ".config/chromium"] {
-        give_away(&home.path(folder));
+        chown_to_other_user(&home.path(folder));
     }
     for arguments in [&["install", "--extension", ID][..], &["uninstall"], &["doctor"]] {
         assert_refused(&home, arguments, &[]);
@@ -58,7 +58,7 @@ fn a_longwire_home_of_another_user_is_not_changed() {
     let home = Home::new().with(&[".config/chromium"]);
     let theirs = home.folder.path().join("theirs");
     fs::create_dir(&theirs).unwrap();
-    give_away(&theirs);
+    chown_to_other_user(&theirs);
     for arguments in [
         &["install", "--extension", ID][..],
         &["uninstall", "--all"],
@@ -87,7 +87,7 @@ fn an_install_record_of_another_user_is_not_followed() {
     let manifest = home.path(".config/chromium/NativeMessagingHosts/com.longwire.bridge.json");
     let text = text.replace(manifest.to_str().unwrap(), precious.to_str().unwrap());
     fs::write(&record, text).unwrap();
-    give_away(&record);
+    chown_to_other_user(&record);
     assert_refused(&home, &["uninstall"], &[]);
     assert_eq!(fs::read_to_string(&precious).unwrap(), "keep");
 }
@@ -125,7 +125,7 @@ fn a_program_of_another_user_is_not_started_by_roots_doctor() {
     );
     let script = format!("#!/bin/sh\n: > {}\n", mark.display());
     crate::support::write_program(&program, script.as_bytes());
-    give_away(&program);
+    chown_to_other_user(&program);
     let manifest = serde_json::json!({
         "name": "com.longwire.bridge", "description": "x", "type": "stdio", "path": program,
         "allowed_origins": [format!("chrome-extension://{ID}/")],

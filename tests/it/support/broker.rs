@@ -26,7 +26,7 @@ impl FakeBroker {
         Self(UnixListener::bind(&socket).unwrap())
     }
 
-    /// The next host, and what it said first.
+    /// The next host, and its first frame.
     pub(crate) fn accept(&self) -> (RawPort, Value) {
         let mut wire = RawPort::new(self.0.accept().unwrap().0);
         let preamble = wire.next().expect("a preamble");
@@ -50,19 +50,19 @@ impl RawPort {
         }
     }
 
-    /// Calls the broker of this home and says nothing.
-    pub(crate) fn call(scratch: &Scratch) -> Self {
+    /// Connects to the broker of this home and sends nothing.
+    pub(crate) fn connect(scratch: &Scratch) -> Self {
         Self::at(&scratch.socket())
     }
 
-    /// Calls whoever listens at a socket.
+    /// Connects to a socket.
     pub(crate) fn at(socket: &Path) -> Self {
         Self::new(UnixStream::connect(socket).unwrap())
     }
 
     /// Calls the broker of this home as the command line.
     pub(crate) fn admin(scratch: &Scratch) -> Self {
-        let mut wire = Self::call(scratch);
+        let mut wire = Self::connect(scratch);
         wire.send(&json!({"longwire": 1, "kind": "admin", "pid": 1, "version": "test"}));
         wire
     }

@@ -74,7 +74,7 @@ impl HostProcess {
     }
 
     /// Spawned without a reader: the host's output is not read.
-    pub(crate) fn deaf(scratch: &Scratch) -> (Self, ChildStdout) {
+    pub(crate) fn without_reader(scratch: &Scratch) -> (Self, ChildStdout) {
         let mut command = scratch.command();
         let mut child = command
             .arg(ORIGIN)

@@ -1,4 +1,4 @@
-//! A home of Longwire's own for one test; its brokers are ended by their ids when it goes.
+//! A temporary Longwire home for one test; its brokers are killed by their ids when it is dropped.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -55,14 +55,14 @@ impl Scratch {
         &self.home
     }
 
-    /// Writes the user's settings file, and says where it is. No umask makes it writable by others.
+    /// Writes the user's settings file, and returns its path. No umask makes it writable by others.
     pub(crate) fn settings(&self, text: &str) -> PathBuf {
         let file = self.home.join("config/settings.toml");
         write_settings(&file, text);
         file
     }
 
-    /// The folder above it, gone with the test.
+    /// The parent folder, removed with the test.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -81,12 +81,12 @@ impl Scratch {
     /// The program in this home with the little environment that a browser surely gives.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(program());
-        self.dress(&mut command);
+        self.apply_environment(&mut command);
         command
     }
 
-    /// Gives any command this home's environment.
-    pub(crate) fn dress(&self, command: &mut Command) {
+    /// Sets this home's environment for any command.
+    pub(crate) fn apply_environment(&self, command: &mut Command) {
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
@@ -132,7 +132,7 @@ impl Scratch {
     pub(crate) fn kill_broker(&self) {
         let broker = self.broker();
         kill(i32::try_from(broker).unwrap());
-        eventually(SOON, "it dies", || (!is_alive(broker)).then_some(()));
+        eventually(SOON, "it exits", || (!is_alive(broker)).then_some(()));
     }
 
     /// Waits until no broker runs here. One that is killed is not seen any more before its socket is closed: for that there

@@ -267,7 +267,7 @@ fn the_page_has_every_option_and_capability_and_no_other_option() {
     }
 }
 
-/// The one whose retry verdict differs would tell extensions to do the wrong thing.
+/// A different retry class would make extensions react wrongly.
 #[test]
 fn every_error_in_the_vectors_has_the_retry_class_of_its_code() {
     fn walk(value: &Value) {

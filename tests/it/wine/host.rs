@@ -126,7 +126,7 @@ fn concurrent_callers_find_the_broker() {
     }
 }
 
-/// The browser says nothing meanwhile: that its pipe is open must be found out without waiting for it.
+/// The browser sends nothing meanwhile: whether its pipe is open must be determined without blocking.
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
 fn an_idle_port_continues_with_the_next_broker() {

@@ -1,4 +1,4 @@
-//! `install`, `uninstall` and `doctor`: registry keys of both kinds and views, files, and words for Windows.
+//! `install`, `uninstall` and `doctor`: registry keys of both kinds and views, files, and messages for Windows.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -151,7 +151,7 @@ fn doctor_gives_advice_for_windows() {
     let mut words = machine.prints(&["doctor", "--verbose"]);
     assert!(words.contains("longwire.exe"), "{words}");
 
-    // What is wrong is mended with commands of Windows.
+    // Fixes use Windows commands.
     let manifest = machine
         .home
         .join("state/manifests/chromium/com.longwire.bridge.json");

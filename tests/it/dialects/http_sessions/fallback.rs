@@ -24,11 +24,11 @@ fn the_next_transport_is_tried_after_two_failures_and_the_best_is_probed_later()
         "no status of one transport is final"
     );
     harness.passes(Duration::from_secs(1));
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     harness.link_ends(dial, LinkEnd::default());
-    let dial = harness.dials();
-    assert_eq!(harness.fetches().url.path(), "/events");
-    harness.is_answered(dial, 200, STREAM, "");
+    let dial = harness.next_dial();
+    assert_eq!(harness.next_fetch().url.path(), "/events");
+    harness.respond(dial, 200, STREAM, "");
     let open = std::iter::from_fn(|| Some(harness.receive_state()))
         .find(|state| state["state"] == "open")
         .unwrap();
@@ -49,14 +49,14 @@ fn the_next_transport_is_tried_after_two_failures_and_the_best_is_probed_later()
         matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })),
         "never two at once"
     );
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     assert!(harness.asked.is_empty());
     harness.link_ends(dial, LinkEnd::default());
-    harness.dials();
+    harness.next_dial();
     assert_eq!(
-        harness.fetches().url.path(),
+        harness.next_fetch().url.path(),
         "/events",
-        "what worked comes back at once"
+        "the working transport is used again immediately"
     );
 }
 
@@ -70,11 +70,11 @@ fn fallen_back(options: &[(&str, Value)]) -> (Harness, DialId) {
     let (mut harness, dial) = opened(all);
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     harness.link_ends(dial, LinkEnd::default());
-    let dial = harness.dials();
-    harness.fetches();
-    harness.is_answered(dial, 200, STREAM, "");
+    let dial = harness.next_dial();
+    harness.next_fetch();
+    harness.respond(dial, 200, STREAM, "");
     (harness, dial)
 }
 
@@ -85,7 +85,7 @@ fn a_better_transport_is_tried_when_no_message_is_in_flight() {
         PORT,
         json!({"type":"send","session":"s","id":"m","text":"posted"}),
     );
-    assert_eq!(harness.transmits(), "posted");
+    assert_eq!(harness.next_transmit(), "posted");
     harness.passes(Duration::from_secs(300));
     assert!(
         harness.asked.is_empty(),
@@ -101,7 +101,7 @@ fn a_better_transport_is_tried_when_no_message_is_in_flight() {
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
     harness.passes(Duration::from_secs(1));
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
-    harness.dials();
+    harness.next_dial();
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_message_waiting_for_a_better_transport_does_not_block_its_probe() {
     assert!(harness.asked.is_empty(), "this transport only listens");
     harness.passes(Duration::from_secs(300));
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     harness.give(Input::Link(
         dial,
         LinkEvent::Opened {
@@ -119,5 +119,5 @@ fn a_message_waiting_for_a_better_transport_does_not_block_its_probe() {
             extensions: None,
         },
     ));
-    assert_eq!(harness.transmits(), "waits");
+    assert_eq!(harness.next_transmit(), "waits");
 }

@@ -13,14 +13,14 @@ use crate::harness::{Harness, PORT};
 
 impl Harness {
     #[track_caller]
-    pub(super) fn fetches(&mut self) -> Fetch {
+    pub(super) fn next_fetch(&mut self) -> Fetch {
         match self.asked.pop_front() {
             Some(Output::Fetch(_, fetch)) => *fetch,
             other => panic!("{other:?}"),
         }
     }
 
-    pub(super) fn is_answered(
+    pub(super) fn respond(
         &mut self,
         dial: DialId,
         status: u16,
@@ -40,7 +40,7 @@ impl Harness {
         self.give(Input::Link(dial, LinkEvent::Answered(answer.into())));
     }
 
-    pub(super) fn is_streamed(&mut self, dial: DialId, text: &'static str) {
+    pub(super) fn stream_chunk(&mut self, dial: DialId, text: &'static str) {
         let bytes = Bytes::from_static(text.as_bytes());
         self.give(Input::Link(dial, LinkEvent::Chunk(bytes)));
     }
@@ -61,7 +61,7 @@ pub(super) fn opened(options: Value) -> (Harness, DialId) {
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1/x?a=1","options":options}),
     );
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     let opened = harness.receive(PORT);
     assert_eq!(opened["type"], "opened", "{opened}");
     assert_eq!(harness.receive_state()["state"], "connecting");
@@ -74,15 +74,15 @@ pub(super) const STREAM: &[(&str, &str)] = &[("content-type", "text/event-stream
 #[test]
 fn events_have_names_and_a_lost_stream_resumes_at_its_position() {
     let (mut harness, dial) = opened(json!({"protocol":"sse","format":"json"}));
-    let asked = harness.fetches();
+    let asked = harness.next_fetch();
     assert!(asked.streaming && !asked.headers.iter().any(|(name, _)| name == "Last-Event-ID"));
-    harness.is_answered(dial, 200, STREAM, "");
+    harness.respond(dial, 200, STREAM, "");
     assert_eq!(harness.receive_state()["state"], "open");
-    harness.is_streamed(
+    harness.stream_chunk(
         dial,
         "retry: 7000\nid: 41\nevent: tick\ndata: {\"a\":1}\n\ndata: pl",
     );
-    harness.is_streamed(dial, "ain\n\n");
+    harness.stream_chunk(dial, "ain\n\n");
     let (tick, plain) = (harness.receive(PORT), harness.receive(PORT));
     assert_eq!(
         (&tick["event"], &tick["json"], &tick["lastEventId"]),
@@ -96,30 +96,30 @@ fn events_have_names_and_a_lost_stream_resumes_at_its_position() {
     let waiting = harness.receive_state();
     assert!(waiting["retryIn"].as_u64().unwrap() >= 7000, "{waiting}");
     harness.passes(Duration::from_secs(8));
-    let dial = harness.dials();
-    let asked = harness.fetches();
+    let dial = harness.next_dial();
+    let asked = harness.next_fetch();
     assert!(
         asked
             .headers
             .contains(&("Last-Event-ID".to_owned(), "41".to_owned()))
     );
     harness.receive_state();
-    harness.is_answered(dial, 200, STREAM, "");
+    harness.respond(dial, 200, STREAM, "");
     assert_eq!(harness.receive_state()["continuity"], "server");
 }
 
 #[test]
 fn a_204_stops_and_another_content_type_fails() {
     let (mut harness, dial) = opened(json!({"protocol":"sse"}));
-    harness.fetches();
-    harness.is_answered(dial, 204, &[], "");
+    harness.next_fetch();
+    harness.respond(dial, 204, &[], "");
     let closed = harness.receive_state();
     assert_eq!(
         (&closed["state"], &closed["status"]),
         (&json!("closed"), &json!(204))
     );
     let (mut harness, dial) = opened(json!({"protocol":"sse"}));
-    harness.is_answered(dial, 200, &[("content-type", "text/html")], "");
+    harness.respond(dial, 200, &[("content-type", "text/html")], "");
     let failed = harness.receive_state();
     assert_eq!(
         (&failed["state"], &failed["error"]["code"]),
@@ -146,8 +146,8 @@ fn an_expired_session_asks_for_credentials() {
     harness.delivered.clear();
     let credentials = json!({"type":"authorize","session":"s","headers":{"Cookie":"sid=1"}});
     harness.send(PORT, credentials);
-    let dial = harness.dials();
-    harness.is_answered(dial, 401, &[], "who are you");
+    let dial = harness.next_dial();
+    harness.respond(dial, 401, &[], "who are you");
     let asked = std::iter::from_fn(|| Some(harness.receive(PORT)))
         .find(|frame| frame["type"] == "auth-needed")
         .unwrap();
@@ -164,14 +164,14 @@ fn messages_lost_to_a_full_log_are_requested_again_from_a_resuming_server() {
         harness.delivered.clear();
         harness.asked.clear();
         harness.give(Input::PortClosed(PORT));
-        harness.comes(PORT, "main");
+        harness.open_port(PORT, "main");
         harness.send(PORT, json!({"type":"open","id":"o2","session":"s"}));
-        harness.dials();
-        harness.fetches()
+        harness.next_dial();
+        harness.next_fetch()
     };
     let (mut harness, dial) = opened(json!({"protocol":"sse","queue":full}));
-    harness.is_answered(dial, 200, STREAM, "");
-    harness.is_streamed(dial, "id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n");
+    harness.respond(dial, 200, STREAM, "");
+    harness.stream_chunk(dial, "id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n");
     let asked = comes_back(&mut harness);
     assert!(
         asked
@@ -181,7 +181,7 @@ fn messages_lost_to_a_full_log_are_requested_again_from_a_resuming_server() {
     );
     let (mut harness, dial) = opened(json!({"protocol":"poll","queue":full,"poll":{
         "items":"/tasks","cursor":{"item":"/id","query":"since","start":0}}}));
-    harness.is_answered(dial, 200, &[], r#"{"tasks":[{"id":1},{"id":2},{"id":3}]}"#);
+    harness.respond(dial, 200, &[], r#"{"tasks":[{"id":1},{"id":2},{"id":3}]}"#);
     assert_eq!(comes_back(&mut harness).url.query(), Some("a=1&since=0"));
 }
 
@@ -190,18 +190,18 @@ fn a_reset_or_unsendable_event_id_gives_no_continuity() {
     // A header with a control character cannot be written.
     for last in ["id\ndata: b\n\n", "id: \u{7f}\u{1}\ndata: b\n\n"] {
         let (mut harness, dial) = opened(json!({"protocol":"sse"}));
-        harness.is_answered(dial, 200, STREAM, "");
-        harness.is_streamed(dial, "id: 1\ndata: a\n\n");
-        harness.is_streamed(dial, last);
+        harness.respond(dial, 200, STREAM, "");
+        harness.stream_chunk(dial, "id: 1\ndata: a\n\n");
+        harness.stream_chunk(dial, last);
         harness.delivered.clear();
         harness.asked.clear();
         harness.link_ends(dial, LinkEnd::default());
         harness.passes(Duration::from_secs(1));
-        let dial = harness.dials();
-        let asked = harness.fetches();
+        let dial = harness.next_dial();
+        let asked = harness.next_fetch();
         assert!(!asked.headers.iter().any(|(name, _)| name == "Last-Event-ID"));
         harness.delivered.clear();
-        harness.is_answered(dial, 200, STREAM, "");
+        harness.respond(dial, 200, STREAM, "");
         assert_eq!(harness.receive_state()["continuity"], "unknown");
     }
 }
@@ -209,8 +209,8 @@ fn a_reset_or_unsendable_event_id_gives_no_continuity() {
 #[test]
 fn a_post_is_confirmed_by_its_status_or_requeued() {
     let (mut harness, dial) = opened(json!({"protocol":"sse","post":{"url":"http://127.0.0.1:1/in"}}));
-    harness.fetches();
-    harness.is_answered(dial, 200, STREAM, "");
+    harness.next_fetch();
+    harness.respond(dial, 200, STREAM, "");
     harness.receive_state();
     for id in ["a", "b", "c"] {
         harness.send(
@@ -218,7 +218,7 @@ fn a_post_is_confirmed_by_its_status_or_requeued() {
             json!({"type":"send","session":"s","id":id,"json":{"id":id},"receipt":true}),
         );
         assert_eq!(harness.receive(PORT)["type"], "accepted");
-        assert_eq!(harness.transmits(), format!(r#"{{"id":"{id}"}}"#));
+        assert_eq!(harness.next_transmit(), format!(r#"{{"id":"{id}"}}"#));
     }
     let answer = |status| Answer {
         status,
@@ -238,12 +238,12 @@ fn a_post_is_confirmed_by_its_status_or_requeued() {
         assert_eq!(harness.receive_state()["state"], "waiting");
         harness.asked.clear();
         harness.passes(Duration::from_secs(2));
-        dial = harness.dials();
-        harness.fetches();
+        dial = harness.next_dial();
+        harness.next_fetch();
         harness.delivered.clear();
-        harness.is_answered(dial, 200, STREAM, "");
+        harness.respond(dial, 200, STREAM, "");
         assert_eq!(
-            harness.transmits(),
+            harness.next_transmit(),
             r#"{"id":"c"}"#,
             "what was not taken waits again"
         );
@@ -264,14 +264,14 @@ fn sending_on_a_receive_only_session_is_refused() {
 #[test]
 fn a_stream_is_reopened_after_sleep() {
     let (mut harness, dial) = opened(json!({"protocol":"sse"}));
-    harness.fetches();
-    harness.is_answered(dial, 200, STREAM, "");
-    harness.is_streamed(dial, "id: 9\ndata: x\n\n");
+    harness.next_fetch();
+    harness.respond(dial, 200, STREAM, "");
+    harness.stream_chunk(dial, "id: 9\ndata: x\n\n");
     harness.hub.handle(harness.now, Input::Resumed);
     harness.give(Input::Timeout);
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
-    harness.dials();
-    let asked = harness.fetches();
+    harness.next_dial();
+    let asked = harness.next_fetch();
     assert!(
         asked
             .headers

@@ -6,8 +6,8 @@ use super::*;
 fn a_server_is_polled_at_its_interval_from_its_cursor() {
     let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{
         "interval":5000,"items":"/tasks","cursor":{"item":"/id","query":"since"}}}));
-    assert_eq!(harness.fetches().url.query(), Some("a=1"));
-    harness.is_answered(
+    assert_eq!(harness.next_fetch().url.query(), Some("a=1"));
+    harness.respond(
         dial,
         200,
         &[("etag", "\"e1\"")],
@@ -19,20 +19,20 @@ fn a_server_is_polled_at_its_interval_from_its_cursor() {
     harness.passes(Duration::from_millis(4999));
     assert!(harness.asked.is_empty());
     harness.passes(Duration::from_millis(1));
-    let asked = harness.fetches();
+    let asked = harness.next_fetch();
     assert_eq!(asked.url.query(), Some("a=1&since=2"));
     assert_eq!(asked.headers, [], "the tag was another question's");
     harness.passes(Duration::from_secs(30));
     assert!(harness.asked.is_empty(), "one question at a time");
-    harness.is_answered(dial, 200, &[("etag", "\"e2\"")], r#"{"tasks":[]}"#);
+    harness.respond(dial, 200, &[("etag", "\"e2\"")], r#"{"tasks":[]}"#);
     harness.passes(Duration::from_secs(5));
-    let asked = harness.fetches();
+    let asked = harness.next_fetch();
     assert_eq!(asked.headers, [("If-None-Match".to_owned(), "\"e2\"".to_owned())]);
-    harness.is_answered(dial, 304, &[], "");
+    harness.respond(dial, 304, &[], "");
     assert!(harness.delivered.is_empty());
     harness.passes(Duration::from_secs(5));
-    harness.fetches();
-    harness.is_answered(dial, 503, &[], "");
+    harness.next_fetch();
+    harness.respond(dial, 503, &[], "");
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
     let waiting = harness.receive_state();
     assert_eq!(
@@ -40,9 +40,9 @@ fn a_server_is_polled_at_its_interval_from_its_cursor() {
         (&json!("waiting"), &json!(503))
     );
     harness.passes(Duration::from_secs(1));
-    let dial = harness.dials();
-    assert_eq!(harness.fetches().url.query(), Some("a=1&since=2"));
-    harness.is_answered(dial, 200, &[], r#"{"tasks":[]}"#);
+    let dial = harness.next_dial();
+    assert_eq!(harness.next_fetch().url.query(), Some("a=1&since=2"));
+    harness.respond(dial, 200, &[], r#"{"tasks":[]}"#);
     harness.receive_state();
     assert_eq!(harness.receive_state()["continuity"], "server");
 }
@@ -50,7 +50,7 @@ fn a_server_is_polled_at_its_interval_from_its_cursor() {
 #[test]
 fn retry_after_of_a_polled_server_is_honoured() {
     let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{"interval":1000}}));
-    harness.fetches();
+    harness.next_fetch();
     let wait = |seconds: u64| Some(Duration::from_secs(seconds));
     let answer = |status, retry_after| Answer {
         status,
@@ -65,7 +65,7 @@ fn retry_after_of_a_polled_server_is_honoured() {
     harness.passes(Duration::from_millis(59_999));
     assert!(harness.asked.is_empty());
     harness.passes(Duration::from_millis(1));
-    harness.fetches();
+    harness.next_fetch();
     harness.delivered.clear();
     harness.give(Input::Link(
         dial,
@@ -85,21 +85,21 @@ fn retry_after_of_a_polled_server_is_honoured() {
 #[test]
 fn a_long_poll_is_repeated_immediately_but_rate_limited() {
     let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{"long":true}}));
-    harness.fetches();
-    harness.is_answered(dial, 200, &[], "one");
-    harness.fetches();
-    harness.is_answered(dial, 204, &[], "");
+    harness.next_fetch();
+    harness.respond(dial, 200, &[], "one");
+    harness.next_fetch();
+    harness.respond(dial, 204, &[], "");
     assert!(harness.asked.is_empty(), "an empty answer is worth a breath");
     harness.passes(Duration::from_millis(500));
-    harness.fetches();
+    harness.next_fetch();
 }
 
 #[test]
 fn a_full_log_stops_polling_until_there_is_room() {
     let (mut harness, dial) = opened(json!({"protocol":"poll","poll":{"long":true},
         "queue":{"messages":1,"overflow":"pause"}}));
-    harness.fetches();
-    harness.is_answered(dial, 200, &[], "one");
+    harness.next_fetch();
+    harness.respond(dial, 200, &[], "one");
     assert!(matches!(harness.asked.pop_front(), Some(Output::Pause(_))));
     assert!(harness.asked.is_empty());
     let message = std::iter::from_fn(|| Some(harness.receive(PORT)))
@@ -107,7 +107,7 @@ fn a_full_log_stops_polling_until_there_is_room() {
         .unwrap();
     harness.send(PORT, json!({"type":"ack","session":"s","seq":message["seq"]}));
     assert!(matches!(harness.asked.pop_front(), Some(Output::Resume(_))));
-    harness.fetches();
+    harness.next_fetch();
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn an_html_page_is_not_a_poll_response_unless_allowed() {
     let html = &[("content-type", "Text/HTML; charset=utf-8")];
     let page = "<!DOCTYPE html><title>Log in</title>";
     let (mut harness, dial) = opened(json!({"protocol":"poll"}));
-    harness.is_answered(dial, 200, html, page);
+    harness.respond(dial, 200, html, page);
     let waiting = harness.receive_state();
     assert_eq!(waiting["error"]["code"], "server-protocol", "{waiting}");
     let message = waiting["error"]["message"].as_str().unwrap();
@@ -123,7 +123,7 @@ fn an_html_page_is_not_a_poll_response_unless_allowed() {
     let wanted = json!({"protocol":"poll","headers":{"Accept":"text/html"}});
     for (options, body) in [(wanted, page), (json!({"protocol":"poll"}), "no page at all")] {
         let (mut harness, dial) = opened(options);
-        harness.is_answered(dial, 200, html, body);
+        harness.respond(dial, 200, html, body);
         assert_eq!(harness.receive_state()["state"], "open");
     }
 }
@@ -134,7 +134,7 @@ fn the_last_of_several_content_types_counts() {
     let events = ("content-type", "Text/Event-Stream; charset=utf-8");
     for (types, state) in [([html, events], "open"), ([events, html], "failed")] {
         let (mut harness, dial) = opened(json!({"protocol":"sse"}));
-        harness.is_answered(dial, 200, &types, "");
+        harness.respond(dial, 200, &types, "");
         assert_eq!(harness.receive_state()["state"], state, "{types:?}");
     }
 }
@@ -143,23 +143,23 @@ fn the_last_of_several_content_types_counts() {
 fn a_cursor_in_the_first_response_gives_no_continuity() {
     let poll = json!({"protocol": "poll", "poll": {"cursor": {"header": "x-next", "query": "after"}}});
     let (mut harness, dial) = opened(poll);
-    harness.fetches();
+    harness.next_fetch();
     harness.delivered.clear();
-    harness.is_answered(dial, 200, &[], "first");
+    harness.respond(dial, 200, &[], "first");
     assert_eq!(harness.receive_state()["continuity"], Value::Null);
-    // The server has not said where to go on, so that the next dial cannot tell it.
+    // The server has sent no cursor, so the next dial cannot send one.
     harness.send(PORT, json!({"type": "reconnect", "session": "s"}));
     harness.asked.pop_front();
-    let dial = harness.dials();
-    harness.fetches();
+    let dial = harness.next_dial();
+    harness.next_fetch();
     harness.delivered.clear();
-    harness.is_answered(dial, 200, &[("x-next", "7")], "second");
+    harness.respond(dial, 200, &[("x-next", "7")], "second");
     assert_eq!(harness.receive_state()["continuity"], "unknown");
     harness.send(PORT, json!({"type": "reconnect", "session": "s"}));
     harness.asked.pop_front();
-    let dial = harness.dials();
-    assert!(harness.fetches().url.query().unwrap().contains("after=7"));
+    let dial = harness.next_dial();
+    assert!(harness.next_fetch().url.query().unwrap().contains("after=7"));
     harness.delivered.clear();
-    harness.is_answered(dial, 200, &[], "third");
+    harness.respond(dial, 200, &[], "third");
     assert_eq!(harness.receive_state()["continuity"], "server");
 }

@@ -154,7 +154,7 @@ fn a_broken_connection_is_recovered_by_the_server() {
     assert_eq!(world.message()["args"][0], 1);
     world.server.command(json!({"drop":true}));
     world.server.command(json!({"emit":"n","args":[2]}));
-    assert_eq!(world.message()["args"][0], 2, "what was said meanwhile comes");
+    assert_eq!(world.message()["args"][0], 2, "messages sent meanwhile arrive");
     assert_eq!(world.state("open")["continuity"], "server");
 }
 

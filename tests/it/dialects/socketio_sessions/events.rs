@@ -6,15 +6,18 @@ use super::*;
 fn events_wait_until_every_namespace_has_answered() {
     let (mut harness, dial) = dialling(json!({"socketio":{"namespaces":["/","/b"]},
         "greeting":[{"event":"hi","namespace":"/b"}]}));
-    harness.server_says(dial, &[GREETING]);
-    assert_eq!([harness.transmits(), harness.transmits()], ["40", "40/b,"]);
-    harness.server_says(dial, &[r#"40{"sid":"x"}"#, r#"420["early",1]"#]);
+    harness.server_sends(dial, &[GREETING]);
+    assert_eq!(
+        [harness.next_transmit(), harness.next_transmit()],
+        ["40", "40/b,"]
+    );
+    harness.server_sends(dial, &[r#"40{"sid":"x"}"#, r#"420["early",1]"#]);
     assert!(
         harness.delivered.is_empty() && harness.asked.is_empty(),
         "a packet to `/b` would end the connection"
     );
-    harness.server_says(dial, &[r#"40/b,{"sid":"y"}"#]);
-    assert_eq!(harness.transmits(), r#"42/b,["hi"]"#);
+    harness.server_sends(dial, &[r#"40/b,{"sid":"y"}"#]);
+    assert_eq!(harness.next_transmit(), r#"42/b,["hi"]"#);
     assert_eq!(state(&mut harness)["state"], "open");
     let early = harness.receive(PORT);
     assert_eq!(
@@ -26,18 +29,18 @@ fn events_wait_until_every_namespace_has_answered() {
         json!({"type":"reply","session":"s","seq":early["seq"],"args":[2],"id":"r"}),
     );
     assert_eq!(harness.receive(PORT)["type"], "ok");
-    assert_eq!(harness.transmits(), "430[2]");
+    assert_eq!(harness.next_transmit(), "430[2]");
 }
 
 #[test]
 fn an_event_of_an_earlier_connection_is_not_acknowledged() {
     let (mut harness, dial) = open(json!({}));
-    harness.server_says(dial, &[r#"427["question"]"#]);
+    harness.server_sends(dial, &[r#"427["question"]"#]);
     let question = harness.receive(PORT);
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
-    let dial = harness.dials();
-    harness.server_says(dial, &[GREETING, r#"40{"sid":"y"}"#]);
+    let dial = harness.next_dial();
+    harness.server_sends(dial, &[GREETING, r#"40{"sid":"y"}"#]);
     harness.asked.clear();
     harness.delivered.clear();
     harness.send(
@@ -54,14 +57,14 @@ fn rules_and_filters_match_events() {
     harness.send(PORT, json!({"type":"subscribe","session":"s","id":"u","key":"k",
         "send":[{"event":"join","args":["a"]}],"confirm":{"event":"joined","/0":"a"},
         "filter":[{"when":{"event":"tick"},"do":"conflate","key":"/0/s"}, {"when":{"kind":"text"},"do":"drop"}]}));
-    assert_eq!(harness.transmits(), r#"42["join","a"]"#);
+    assert_eq!(harness.next_transmit(), r#"42["join","a"]"#);
     harness.receive_types(PORT);
-    harness.server_says(dial, &[r#"42["joined","b"]"#]);
+    harness.server_sends(dial, &[r#"42["joined","b"]"#]);
     assert_eq!(harness.receive_types(PORT), ["message"]);
-    harness.server_says(dial, &[r#"42["joined","a"]"#]);
+    harness.server_sends(dial, &[r#"42["joined","a"]"#]);
     assert_eq!(harness.receive_types(PORT), ["subscription", "message"]);
     harness.give(Input::PortClosed(PORT));
-    harness.server_says(
+    harness.server_sends(
         dial,
         &[
             r#"42["tick",{"s":1,"v":1}]"#,
@@ -69,7 +72,7 @@ fn rules_and_filters_match_events() {
             r#"42["other"]"#,
         ],
     );
-    harness.comes(PORT, "main");
+    harness.open_port(PORT, "main");
     harness.send(PORT, json!({"type":"open","id":"o2","session":"s"}));
     let ticks: Vec<Value> = harness
         .delivered
@@ -123,7 +126,7 @@ fn an_event_that_the_next_connection_cannot_carry_fails() {
         PORT,
         json!({"type":"open","id":"o2","session":"s","url":"ws://127.0.0.1:1","options":{}}),
     );
-    hangs_up(&mut harness);
+    expect_hang_up(&mut harness);
     harness.send(PORT, json!({"type":"reconnect","session":"s"}));
     let dial = std::iter::from_fn(|| harness.asked.pop_front()).find_map(|output| match output {
         Output::Dial(dial, _) => Some(dial),
@@ -135,7 +138,11 @@ fn an_event_that_the_next_connection_cannot_carry_fails() {
         extensions: None,
     };
     harness.give(Input::Link(dial.unwrap(), opened));
-    assert_eq!(harness.transmits(), "t", "an event is no message of a WebSocket");
+    assert_eq!(
+        harness.next_transmit(),
+        "t",
+        "an event is no message of a WebSocket"
+    );
     let frames: Vec<Value> = harness.delivered.iter().map(|(_, frame)| frame.clone()).collect();
     let outcome = frames
         .iter()
@@ -150,27 +157,27 @@ fn an_event_that_the_next_connection_cannot_carry_fails() {
 #[test]
 fn events_name_their_namespace_without_its_query() {
     let (mut harness, dial) = dialling(json!({"socketio":{"namespaces":["/n?a=1"]}}));
-    harness.server_says(dial, &[GREETING]);
-    assert_eq!(harness.transmits(), "40/n?a=1,");
-    harness.server_says(dial, &[r#"40/n,{"sid":"x"}"#]);
+    harness.server_sends(dial, &[GREETING]);
+    assert_eq!(harness.next_transmit(), "40/n?a=1,");
+    harness.server_sends(dial, &[r#"40/n,{"sid":"x"}"#]);
     harness.send(
         PORT,
         json!({"type":"send","session":"s","event":"e","namespace":"/n"}),
     );
-    assert_eq!(harness.transmits(), r#"42/n,["e"]"#);
+    assert_eq!(harness.next_transmit(), r#"42/n,["e"]"#);
 }
 
 #[test]
 fn a_servers_event_is_acknowledged_once() {
     let (mut harness, dial) = open(json!({}));
-    harness.server_says(dial, &[r#"427["question"]"#]);
+    harness.server_sends(dial, &[r#"427["question"]"#]);
     let seq = harness
         .delivered
         .iter()
         .find_map(|(_, frame)| frame["seq"].as_u64().filter(|_| frame["reply"] == true));
     let reply = json!({"type":"reply","session":"s","id":"r","seq":seq.unwrap(),"args":["yes"]});
     harness.send(PORT, reply.clone());
-    assert_eq!(harness.transmits(), r#"437["yes"]"#);
+    assert_eq!(harness.next_transmit(), r#"437["yes"]"#);
     harness.delivered.clear();
     harness.send(PORT, reply);
     assert_eq!(harness.receive(PORT)["code"], "not-sent");

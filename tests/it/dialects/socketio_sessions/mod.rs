@@ -25,7 +25,7 @@ fn dialling(options: Value) -> (Harness, DialId) {
         PORT,
         json!({"type":"open","id":"o","session":"s","url":"http://127.0.0.1:1","options":all}),
     );
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     harness.delivered.clear();
     (harness, dial)
 }
@@ -33,9 +33,9 @@ fn dialling(options: Value) -> (Harness, DialId) {
 /// An open session with the main namespace.
 fn open(options: Value) -> (Harness, DialId) {
     let (mut harness, dial) = dialling(options);
-    harness.server_says(dial, &[GREETING]);
-    assert_eq!(harness.transmits(), "40");
-    harness.server_says(dial, &[r#"40{"sid":"x"}"#]);
+    harness.server_sends(dial, &[GREETING]);
+    assert_eq!(harness.next_transmit(), "40");
+    harness.server_sends(dial, &[r#"40{"sid":"x"}"#]);
     assert_eq!(state(&mut harness)["state"], "open");
     (harness, dial)
 }
@@ -50,7 +50,7 @@ fn state(harness: &mut Harness) -> Value {
 }
 
 #[track_caller]
-fn hangs_up(harness: &mut Harness) {
+fn expect_hang_up(harness: &mut Harness) {
     let hung_up = harness
         .asked
         .iter()
@@ -63,12 +63,12 @@ fn hangs_up(harness: &mut Harness) {
 fn a_silent_server_is_disconnected_after_its_ping_timeout() {
     let (mut harness, dial) = open(json!({}));
     harness.passes(Duration::from_secs(44));
-    harness.server_says(dial, &["2"]);
-    assert_eq!(harness.transmits(), "3");
+    harness.server_sends(dial, &["2"]);
+    assert_eq!(harness.next_transmit(), "3");
     harness.passes(Duration::from_millis(44_999));
     assert!(harness.asked.is_empty() && harness.delivered.is_empty());
     harness.passes(Duration::from_millis(1));
-    hangs_up(&mut harness);
+    expect_hang_up(&mut harness);
     let waiting = state(&mut harness);
     assert_eq!(
         (&waiting["state"], &waiting["error"]["code"]),
@@ -79,7 +79,7 @@ fn a_silent_server_is_disconnected_after_its_ping_timeout() {
 #[test]
 fn a_paused_link_does_not_count_as_silence() {
     let (mut harness, dial) = open(json!({"queue":{"messages":1,"overflow":"pause"}}));
-    harness.server_says(dial, &[r#"42["one"]"#]);
+    harness.server_sends(dial, &[r#"42["one"]"#]);
     let one = std::iter::from_fn(|| Some(harness.receive(PORT)))
         .find(|frame| frame["type"] == "message")
         .unwrap();
@@ -91,18 +91,18 @@ fn a_paused_link_does_not_count_as_silence() {
     harness.passes(Duration::from_millis(44_999));
     assert!(
         harness.asked.is_empty(),
-        "what it said meanwhile is still to be read"
+        "what it sent meanwhile is still to be read"
     );
     harness.passes(Duration::from_millis(1));
-    hangs_up(&mut harness);
+    expect_hang_up(&mut harness);
 }
 
 #[test]
 fn an_unanswered_namespace_fails_at_the_connect_timeout() {
     let (mut harness, dial) = dialling(json!({"connectTimeout":5000}));
-    harness.server_says(dial, &[GREETING]);
+    harness.server_sends(dial, &[GREETING]);
     harness.passes(Duration::from_secs(5));
-    hangs_up(&mut harness);
+    expect_hang_up(&mut harness);
     assert_eq!(state(&mut harness)["state"], "waiting");
 }
 
@@ -113,8 +113,8 @@ fn an_unsupported_server_version_fails_with_advice_and_is_not_redialled() {
         r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":5000}"#,
     ] {
         let (mut harness, dial) = dialling(json!({}));
-        harness.server_says(dial, &[greeting, "40"]);
-        hangs_up(&mut harness);
+        harness.server_sends(dial, &[greeting, "40"]);
+        expect_hang_up(&mut harness);
         let failed = state(&mut harness);
         assert_eq!(failed["state"], "failed");
         let advice = failed["error"]["message"].as_str().unwrap();
@@ -158,13 +158,13 @@ fn a_lost_link_leaves_begun_messages_unknown_and_resends_the_others() {
         (&json!("a"), &json!("unknown"))
     );
     harness.passes(Duration::from_secs(1));
-    let dial = harness.dials();
-    harness.server_says(dial, &[GREETING, r#"40{"sid":"y"}"#]);
-    assert_eq!(harness.transmits(), "40");
-    assert_eq!(harness.transmits(), r#"421["ask"]"#);
-    assert_eq!(harness.transmits(), r#"42["last"]"#);
+    let dial = harness.next_dial();
+    harness.server_sends(dial, &[GREETING, r#"40{"sid":"y"}"#]);
+    assert_eq!(harness.next_transmit(), "40");
+    assert_eq!(harness.next_transmit(), r#"421["ask"]"#);
+    assert_eq!(harness.next_transmit(), r#"42["last"]"#);
     harness.delivered.clear();
-    harness.server_says(dial, &[r#"431["yes"]"#]);
+    harness.server_sends(dial, &[r#"431["yes"]"#]);
     assert_eq!(harness.receive(PORT)["args"], json!(["yes"]));
 }
 
@@ -173,9 +173,9 @@ fn a_connection_of_other_credentials_is_not_recovered() {
     let (mut harness, dial) = dialling(json!({"socketio":{"auth":{"user":"a"}}}));
     // A server that recovers looks at no credentials: whom it remembers is who comes back.
     let asks = |harness: &mut Harness, dial| {
-        harness.server_says(dial, &[GREETING]);
-        let asked = harness.transmits();
-        harness.server_says(dial, &[r#"40{"sid":"x","pid":"p"}"#]);
+        harness.server_sends(dial, &[GREETING]);
+        let asked = harness.next_transmit();
+        harness.server_sends(dial, &[r#"40{"sid":"x","pid":"p"}"#]);
         harness.delivered.clear();
         harness.asked.clear();
         asked
@@ -183,21 +183,21 @@ fn a_connection_of_other_credentials_is_not_recovered() {
     assert_eq!(asks(&mut harness, dial), r#"40{"user":"a"}"#);
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     assert_eq!(asks(&mut harness, dial), r#"40{"pid":"p","user":"a"}"#);
     harness.send(
         PORT,
         json!({"type":"authorize","session":"s","auth":{"user":"b"}}),
     );
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     assert_eq!(asks(&mut harness, dial), r#"40{"user":"b"}"#);
     harness.send(
         PORT,
         json!({"type":"open","id":"o","session":"s","options":{"protocol":"socket.io","socketio":{"auth":{"user":"c"}}}}),
     );
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
-    let dial = harness.dials();
+    let dial = harness.next_dial();
     assert_eq!(asks(&mut harness, dial), r#"40{"user":"c"}"#);
 }
 
@@ -222,18 +222,18 @@ fn server_errors_end_only_the_link() {
     ] {
         let (mut harness, dial) = open(json!({}));
         harness.give(Input::Link(dial, LinkEvent::Messages(packets)));
-        hangs_up(&mut harness);
+        expect_hang_up(&mut harness);
         let waiting = state(&mut harness);
         assert_eq!(waiting["error"]["code"], "server-protocol", "{what}");
         assert_eq!(waiting["state"], "waiting", "{what}");
     }
     for fine in ["6", "3", "3probe", r#"439["late"]"#, "2"] {
         let (mut harness, dial) = open(json!({}));
-        harness.server_says(dial, &[fine, r#"42["still"]"#]);
+        harness.server_sends(dial, &[fine, r#"42["still"]"#]);
         assert_eq!(harness.receive(PORT)["event"], "still", "{fine}");
     }
     let (mut harness, dial) = open(json!({}));
-    harness.server_says(dial, &["1"]);
+    harness.server_sends(dial, &["1"]);
     let left = state(&mut harness);
     assert_eq!(
         (&left["state"], &left["error"]["code"]),
@@ -248,10 +248,10 @@ fn no_ping_is_answered_after_the_close_packet() {
         PORT,
         json!({"type":"request","session":"s","id":"r","event":"ask","match":{"ack":true}}),
     );
-    assert_eq!(harness.transmits(), r#"421["ask"]"#);
+    assert_eq!(harness.next_transmit(), r#"421["ask"]"#);
     harness.give(Input::Link(dial, LinkEvent::Written(2)));
     harness.send(PORT, json!({"type":"close","session":"s"}));
     assert!(matches!(harness.asked.pop_front(), Some(Output::Close { .. })));
-    harness.server_says(dial, &["2"]);
+    harness.server_sends(dial, &["2"]);
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
 }

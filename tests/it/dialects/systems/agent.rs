@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::System;
 use crate::support::host::HostProcess;
 
-/// What the module may say, and what it takes from the server.
+/// What the module may send, and what it accepts from the server.
 fn rules() -> Value {
     json!({
         "send": [
@@ -86,7 +86,7 @@ fn answers_requests_and_sends_events_to_every_client() {
         assert_eq!((&seen["args"], &seen["seq"]), (&popups["args"], &popups["seq"]));
     }
     // What is answered to one is no business of the other's.
-    popup.ping("all is said");
+    popup.ping("everything is delivered");
     let answers = popup.passed().filter(|frame| frame["type"] == "response");
     assert_eq!(answers.count(), 0);
 }

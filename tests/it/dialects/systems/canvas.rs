@@ -214,8 +214,8 @@ fn closes_silent_connections_but_not_this_one() {
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     .unwrap();
-    let mut heard = Vec::new();
-    silent.read_to_end(&mut heard).expect("the server ends it");
+    let mut received = Vec::new();
+    silent.read_to_end(&mut received).expect("the server ends it");
     let terminated = system
         .server
         .wait_for("the end", |line| line["terminated"].is_string());

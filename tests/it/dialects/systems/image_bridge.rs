@@ -182,7 +182,7 @@ fn has_its_own_host_name() {
     assert_eq!(manifest["allowed_origins"], json!([origin]));
     // What the browser would start by it is a host that answers this extension.
     let mut command = std::process::Command::new(PathBuf::from(manifest["path"].as_str().unwrap()));
-    scratch.dress(&mut command);
+    scratch.apply_environment(&mut command);
     command.arg(&origin);
     let mut host = HostProcess::spawn(command);
     assert_eq!(host.hello()["origin"], json!(origin));
