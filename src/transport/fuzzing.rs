@@ -11,9 +11,9 @@ use super::place;
 use super::reader::FrameReader;
 use crate::core::io::{Incoming, Target};
 
-/// What came of some bytes.
+/// What was read of some bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Came {
+pub struct ReadResult {
     /// Payload bytes of whole messages.
     pub bytes: usize,
     pub messages: usize,
@@ -25,7 +25,7 @@ pub struct Came {
 
 /// Reads bytes of a WebSocket in pieces, as a link does. `compressed`: permessage-deflate was agreed upon, with or
 /// without a window that is kept.
-pub fn websocket(data: &[u8], piece: usize, compressed: Option<bool>, max_message: usize) -> Came {
+pub fn websocket(data: &[u8], piece: usize, compressed: Option<bool>, max_message: usize) -> ReadResult {
     let inflater = compressed.and_then(|keeps| {
         let answer = if keeps {
             "permessage-deflate"
@@ -35,7 +35,7 @@ pub fn websocket(data: &[u8], piece: usize, compressed: Option<bool>, max_messag
         Agreement::read(answer).ok().flatten().map(Inflater::new)
     });
     let mut reader = FrameReader::new(max_message, true, inflater).counted_by(Credit::default());
-    let (mut inbox, mut came, mut output) = (Inbox::default(), Came::default(), Vec::new());
+    let (mut inbox, mut read, mut output) = (Inbox::default(), ReadResult::default(), Vec::new());
     let limit = InboxLimit {
         messages: 16,
         bytes: 64 << 10,
@@ -43,24 +43,24 @@ pub fn websocket(data: &[u8], piece: usize, compressed: Option<bool>, max_messag
     for piece in data.chunks(piece.max(1)) {
         output.extend_from_slice(piece);
         loop {
-            came.steps += 1;
+            read.steps += 1;
             let taken = reader.read(&output, &mut inbox, limit);
-            came.is_broken = taken.is_err();
+            read.is_broken = taken.is_err();
             output.drain(..taken.unwrap_or(0));
             let is_full = inbox.holds(limit.messages, limit.bytes);
             for message in inbox.messages.drain(..) {
-                came.messages += 1;
+                read.messages += 1;
                 if let Incoming::Message(payload) = message {
                     assert!(payload.len() <= max_message);
-                    came.bytes += payload.len();
+                    read.bytes += payload.len();
                 }
             }
             (inbox.bytes, inbox.work) = (0, 0);
             inbox.pings.clear();
             inbox.pongs.clear();
-            // What came before the fault counts too, in however many pieces it came.
-            if came.is_broken {
-                return came;
+            // What was read before the fault counts too, in however many pieces.
+            if read.is_broken {
+                return read;
             }
             if !is_full || inbox.close.is_some() {
                 break;
@@ -68,7 +68,7 @@ pub fn websocket(data: &[u8], piece: usize, compressed: Option<bool>, max_messag
         }
         reader.release_buffers();
     }
-    came
+    read
 }
 
 /// Answers a handshake with these bytes; whether it was taken.

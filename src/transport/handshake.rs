@@ -93,7 +93,7 @@ where
         place: place.clone(),
         why,
     })?;
-    let (stream, early) = take_back(connection).await.map_err(broken)?;
+    let (stream, early) = into_stream(connection).await.map_err(broken)?;
     Ok(Upgraded {
         stream,
         early,
@@ -136,7 +136,7 @@ where
 }
 
 /// Takes the stream out of a connection whose request ended in an upgrade.
-pub(crate) async fn take_back<S>(mut connection: UpgradeConnection<S>) -> Result<(S, Bytes), hyper::Error>
+pub(crate) async fn into_stream<S>(mut connection: UpgradeConnection<S>) -> Result<(S, Bytes), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use super::connect::{self, Names};
 use super::error::{DialError, Place};
-use super::handshake::{describe, exchange, take_back};
+use super::handshake::{describe, exchange, into_stream};
 use super::request_headers::USER_AGENT;
 use crate::core::io::Target;
 
@@ -154,7 +154,7 @@ impl Proxy {
             return Err(self.fail(format!("it answered CONNECT {authority} with {status}{hint}")));
         }
         drop(response);
-        let (stream, early) = take_back(connection)
+        let (stream, early) = into_stream(connection)
             .await
             .map_err(|error| self.fail(describe(&error)))?;
         if !early.is_empty() {

@@ -40,16 +40,16 @@ impl fmt::Debug for ClientCert {
     }
 }
 
-/// A configuration made at its first use. Forgotten when a certificate is not trusted: the system's trust store may be
+/// A configuration, made at its first use. Forgotten when a certificate is not trusted: the system's trust store may be
 /// another by the next dial.
-type Made = Mutex<Option<Arc<ClientConfig>>>;
+type LazyConfig = Mutex<Option<Arc<ClientConfig>>>;
 
 /// The client side of TLS. The system's trust store is read at the first use, not before.
 #[derive(Debug)]
 pub(crate) struct Tls {
     settings: TlsSettings,
     /// By whether the certificate is checked, and whether ours is shown.
-    configs: [[Made; 2]; 2],
+    configs: [[LazyConfig; 2]; 2],
 }
 
 impl Tls {
@@ -126,7 +126,7 @@ impl Tls {
     }
 }
 
-fn lock(made: &Made) -> MutexGuard<'_, Option<Arc<ClientConfig>>> {
+fn lock(made: &LazyConfig) -> MutexGuard<'_, Option<Arc<ClientConfig>>> {
     made.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -20,7 +20,7 @@ const MAX_KEEP_POINTERS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterLine {
     pub when: When,
-    pub act: Act,
+    pub action: FilterAction,
 }
 
 /// Which messages a line is about. Empty: all.
@@ -36,7 +36,7 @@ pub struct When {
 
 /// What is done with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Act {
+pub enum FilterAction {
     Deliver,
     /// It waits for the next record that is not held.
     Hold,
@@ -98,10 +98,12 @@ fn add_with_steps(pointer: &str, pointers: &mut Pointers) {
 impl FilterLine {
     /// Bytes that it takes.
     pub fn held(&self) -> usize {
-        let pointers = match &self.act {
-            Act::Deliver | Act::Hold | Act::Drop => 0,
-            Act::Conflate { key } | Act::Sample { key, .. } => key.as_ref().map_or(0, String::len),
-            Act::Project { keep } => keep.iter().map(|pointer| 32 + pointer.len()).sum(),
+        let pointers = match &self.action {
+            FilterAction::Deliver | FilterAction::Hold | FilterAction::Drop => 0,
+            FilterAction::Conflate { key } | FilterAction::Sample { key, .. } => {
+                key.as_ref().map_or(0, String::len)
+            }
+            FilterAction::Project { keep } => keep.iter().map(|pointer| 32 + pointer.len()).sum(),
         };
         size_of::<Self>() + self.when.held() + pointers
     }
@@ -109,10 +111,12 @@ impl FilterLine {
     /// Adds the pointers that it asks for when a message comes.
     pub(crate) fn add_pointers(&self, pointers: &mut Pointers) {
         self.when.rule().add_pointers(pointers);
-        if let Act::Conflate { key: Some(key) } | Act::Sample { key: Some(key), .. } = &self.act {
+        if let FilterAction::Conflate { key: Some(key) } | FilterAction::Sample { key: Some(key), .. } =
+            &self.action
+        {
             pointers.add(key);
         }
-        if let Act::Project { keep } = &self.act {
+        if let FilterAction::Project { keep } = &self.action {
             for pointer in keep {
                 add_with_steps(pointer, pointers);
             }
@@ -127,12 +131,12 @@ impl FilterLine {
             check_pointer(pointer)?;
         }
         let when = form.when.map_or_else(|| Ok(When::default()), When::from_json)?;
-        let act = match form.act.as_deref().ok_or("`do` is missing")? {
-            "deliver" => Act::Deliver,
-            "hold" => Act::Hold,
-            "drop" => Act::Drop,
-            "conflate" => Act::Conflate { key: form.key },
-            "sample" => Act::Sample {
+        let action = match form.act.as_deref().ok_or("`do` is missing")? {
+            "deliver" => FilterAction::Deliver,
+            "hold" => FilterAction::Hold,
+            "drop" => FilterAction::Drop,
+            "conflate" => FilterAction::Conflate { key: form.key },
+            "sample" => FilterAction::Sample {
                 key: form.key,
                 rate: match (form.every, form.interval) {
                     (Some(every @ 1..), None) => SampleRate::Every(every),
@@ -142,7 +146,7 @@ impl FilterLine {
                 },
             },
             "project" => match form.keep {
-                Some(keep) if (1..=MAX_KEEP_POINTERS).contains(&keep.len()) => Act::Project { keep },
+                Some(keep) if (1..=MAX_KEEP_POINTERS).contains(&keep.len()) => FilterAction::Project { keep },
                 _ => {
                     return Err(format!(
                         "`project` needs `keep`, 1 to {MAX_KEEP_POINTERS} JSON pointers"
@@ -151,7 +155,7 @@ impl FilterLine {
             },
             other => return Err(format!("`{other}` is not a filter action")),
         };
-        Ok(Self { when, act })
+        Ok(Self { when, action })
     }
 }
 

@@ -8,7 +8,7 @@ mod view;
 
 use std::time::Duration;
 
-use crate::wire::filter::{Act, FilterLine};
+use crate::wire::filter::{FilterAction, FilterLine};
 use crate::wire::json::Pointers;
 use crate::wire::record::Name;
 use crate::wire::rule::ParsedMessage;
@@ -153,21 +153,25 @@ impl Filter {
         else {
             return decision;
         };
-        match &subscribed.line.act {
-            Act::Deliver => {}
-            Act::Hold => (decision.view, decision.why) = (Some(View::Held), Some(FilterReason::Held)),
-            Act::Drop => (decision.view, decision.why) = (Some(View::Not), Some(FilterReason::Dropped)),
-            Act::Project { keep } => {
+        match &subscribed.line.action {
+            FilterAction::Deliver => {}
+            FilterAction::Hold => {
+                (decision.view, decision.why) = (Some(View::Held), Some(FilterReason::Held))
+            }
+            FilterAction::Drop => {
+                (decision.view, decision.why) = (Some(View::Not), Some(FilterReason::Dropped))
+            }
+            FilterAction::Project { keep } => {
                 decision.view = part(message, keep.as_slice().into());
                 decision.why = decision.view.is_some().then_some(FilterReason::Projected);
             }
-            Act::Conflate { key } => {
+            FilterAction::Conflate { key } => {
                 if let Some(value) = value_at(message, key.as_deref()) {
                     decision.replaces = subscribed.values.number_of(&value);
                     decision.slot = Some((index, value));
                 }
             }
-            Act::Sample { key, rate } => {
+            FilterAction::Sample { key, rate } => {
                 let value = value_at(message, key.as_deref());
                 let (rate, before) = (*rate, subscribed.values.len());
                 let passes = value.is_none_or(|value| subscribed.values.count_sample(value, rate, awake));
