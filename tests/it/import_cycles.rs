@@ -79,7 +79,7 @@ fn sources(root: &Path) -> BTreeMap<Module, String> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs")
-                && !["main.rs", "tests.rs", "interleavings.rs"].into_iter().any(is)
+                && !["main.rs", "tests.rs"].into_iter().any(is)
             {
                 let text = fs::read_to_string(&path).unwrap();
                 files.insert(module(path.strip_prefix(root).unwrap()), text);

@@ -3,8 +3,6 @@
 //! Pure: responses and socket messages in, requests and packets out. The meaning of packets is `socketio`'s; the transport
 //! sends requests and connects as `poll` returns.
 
-#[cfg(test)]
-mod interleavings;
 mod payload;
 mod polling;
 mod socket;

@@ -1,5 +1,8 @@
 //! Units of the transport of Engine.IO's packets, step by step.
 
+mod interleavings;
+mod server_model;
+
 use super::payload::MAX_REPORTED_PACKETS;
 use super::*;
 use crate::core::io::Answer;

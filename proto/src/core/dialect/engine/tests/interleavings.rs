@@ -1,12 +1,10 @@
-//! Every order in which polling, POSTs and a WebSocket can meet during an upgrade, against a model of the server.
-//!
-//! The model does what npm `engine.io` does; it judges neither what packets mean nor how long anything takes.
+//! Every order in which polling, POSTs and a WebSocket can meet during an upgrade, against the model of a server.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use super::payload::SEPARATOR;
-use super::*;
+use super::super::*;
+use super::server_model::{Request, Server, Socket};
 use crate::core::io::Answer;
 
 /// Packets that each side sends.
@@ -16,46 +14,16 @@ const GREETING: &str = r#"0{"sid":"s","upgrades":["websocket"],"maxPayload":8}"#
 #[derive(Debug, Clone)]
 struct World {
     engine: Engine,
-    said: usize,
+    transmitted: usize,
     received: Vec<String>,
     written: u64,
     end: Option<LinkEnd>,
     paused: bool,
-    /// It has rested once.
-    rested: bool,
-    get: Question,
-    post: Question,
+    was_paused: bool,
+    get: Request,
+    post: Request,
     socket: Option<Socket>,
     server: Server,
-}
-
-/// Where a question or POST is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Question {
-    None,
-    Sent(String),
-    /// The server holds it.
-    Open,
-    Answered(String),
-}
-
-#[derive(Debug, Clone, Default)]
-struct Socket {
-    is_open: bool,
-    is_cut: bool,
-    up: VecDeque<String>,
-    down: VecDeque<String>,
-    sent: u64,
-    reported: u64,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Server {
-    on_socket: bool,
-    upgrading: bool,
-    emitted: usize,
-    waiting: VecDeque<String>,
-    got: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +69,7 @@ impl Step {
         Self::Cut,
     ];
 
-    const fn may_stay_away(self) -> bool {
+    const fn is_optional(self) -> bool {
         matches!(self, Self::Pause | Self::SocketRefused | Self::Cut)
     }
 }
@@ -116,20 +84,20 @@ impl World {
                 1000,
                 EngineStart::default(),
             ),
-            said: 0,
+            transmitted: 0,
             received: Vec::new(),
             written: 0,
             end: None,
             paused: false,
-            rested: false,
-            get: Question::None,
-            post: Question::None,
+            was_paused: false,
+            get: Request::None,
+            post: Request::None,
             socket: None,
             server: Server::default(),
         };
         world.act();
         world.engine.get_answered(&good(GREETING));
-        world.get = Question::None;
+        world.get = Request::None;
         world.act();
         world.received.clear();
         world
@@ -140,19 +108,19 @@ impl World {
         while let Some(act) = self.engine.poll() {
             match act {
                 Action::Get(_) => {
-                    assert_eq!(self.get, Question::None, "two questions at once");
-                    self.get = Question::Sent(String::new());
+                    assert_eq!(self.get, Request::None, "two GETs at once");
+                    self.get = Request::Sent(String::new());
                 }
                 Action::Post(_, body) => {
-                    assert_eq!(self.post, Question::None, "two POSTs at once");
-                    self.post = Question::Sent(String::from_utf8(body.to_vec()).unwrap());
+                    assert_eq!(self.post, Request::None, "two POSTs at once");
+                    self.post = Request::Sent(String::from_utf8(body.to_vec()).unwrap());
                 }
                 Action::OpenSocket(_) => self.socket = Some(Socket::default()),
                 Action::Send(packet) => {
                     let packet = packet.as_str().unwrap().to_owned();
                     if packet == "5" {
-                        assert_eq!(self.get, Question::None, "an answer to this would be lost");
-                        assert_eq!(self.post, Question::None, "this would be overtaken");
+                        assert_eq!(self.get, Request::None, "an answer to this would be lost");
+                        assert_eq!(self.post, Request::None, "this would be overtaken");
                     }
                     if let Some(socket) = &mut self.socket {
                         socket.sent += 1;
@@ -178,68 +146,72 @@ impl World {
 
     fn drop_socket(&mut self) {
         self.socket = None;
-        self.server.upgrading = false;
+        self.server.abort_upgrade();
     }
 
     fn can(&self, step: Step) -> bool {
         let socket = self.socket.as_ref();
         let is_open = socket.is_some_and(|socket| socket.is_open);
         match step {
-            Step::Emit => self.server.emitted < MESSAGES_EACH,
-            Step::ServerSend => self.said < MESSAGES_EACH,
-            Step::GetArrives => matches!(self.get, Question::Sent(_)),
-            Step::GetAnswered => matches!(self.get, Question::Answered(_)),
-            Step::PostArrives => matches!(self.post, Question::Sent(_)),
-            Step::PostAnswered => matches!(self.post, Question::Answered(_)),
+            Step::Emit => self.server.emitted() < MESSAGES_EACH,
+            Step::ServerSend => self.transmitted < MESSAGES_EACH,
+            Step::GetArrives => matches!(self.get, Request::Sent(_)),
+            Step::GetAnswered => matches!(self.get, Request::Answered(_)),
+            Step::PostArrives => matches!(self.post, Request::Sent(_)),
+            Step::PostAnswered => matches!(self.post, Request::Answered(_)),
             Step::SocketOpens | Step::SocketRefused => socket.is_some_and(|socket| !socket.is_open),
             Step::UpArrives => socket.is_some_and(|socket| !socket.is_cut && !socket.up.is_empty()),
             Step::DownArrives => socket.is_some_and(|socket| !socket.down.is_empty()),
             Step::AllDownArrives => socket.is_some_and(|socket| socket.down.len() > 1),
             Step::SocketEnds => socket.is_some_and(|socket| socket.is_cut && socket.down.is_empty()),
             Step::Wrote => socket.is_some_and(|socket| socket.reported < socket.sent),
-            Step::Noop => self.server.upgrading && self.get == Question::Open,
+            Step::Noop => self.server.is_upgrading() && self.get == Request::Open,
             Step::Resume => self.paused,
-            Step::Pause => !self.rested,
+            Step::Pause => !self.was_paused,
             // The server's patience with an upgrade is over.
-            Step::Cut => is_open && !self.server.on_socket && socket.is_some_and(|socket| !socket.is_cut),
+            Step::Cut => {
+                is_open && !self.server.is_on_socket() && socket.is_some_and(|socket| !socket.is_cut)
+            }
         }
     }
 
     fn step(&mut self, step: Step) {
         match step {
             Step::Emit => {
-                self.server.emitted += 1;
-                self.server
-                    .waiting
-                    .push_back(format!("4e{}", self.server.emitted));
+                self.server.emit();
                 self.flush();
             }
             Step::ServerSend => {
-                self.said += 1;
-                self.engine.transmit(Payload::text(format!("4c{}", self.said)));
+                self.transmitted += 1;
+                self.engine
+                    .transmit(Payload::text(format!("4c{}", self.transmitted)));
             }
             Step::GetArrives => {
-                self.get = Question::Open;
+                self.get = Request::Open;
                 self.flush();
             }
             Step::GetAnswered => {
-                let answer = take(&mut self.get);
+                let answer = self.get.take();
                 self.engine.get_answered(&good(&answer));
             }
             Step::PostArrives => {
-                let body = take(&mut self.post);
-                self.server.got.extend(body.split(SEPARATOR).map(str::to_owned));
-                self.post = Question::Answered("ok".to_owned());
+                let body = self.post.take();
+                self.server.read_body(&body);
+                self.post = Request::Answered("ok".to_owned());
             }
             Step::PostAnswered => {
-                let answer = take(&mut self.post);
+                let answer = self.post.take();
                 self.engine.post_answered(&good(&answer));
             }
             Step::SocketOpens => {
                 self.socket.as_mut().unwrap().is_open = true;
                 self.engine.socket_opened();
             }
-            Step::UpArrives => self.up_arrives(),
+            Step::UpArrives => {
+                let socket = self.socket.as_mut().unwrap();
+                self.server.read_packet(socket, &self.get);
+                self.flush();
+            }
             Step::DownArrives | Step::AllDownArrives => {
                 let down = &mut self.socket.as_mut().unwrap().down;
                 let count = if step == Step::DownArrives { 1 } else { down.len() };
@@ -261,9 +233,9 @@ impl World {
                 socket.reported = socket.sent;
                 self.engine.socket_wrote(socket.sent);
             }
-            Step::Noop => self.get = Question::Answered("6".to_owned()),
+            Step::Noop => self.get = Request::Answered("6".to_owned()),
             Step::Pause => {
-                (self.paused, self.rested) = (true, true);
+                (self.paused, self.was_paused) = (true, true);
                 self.engine.pause();
             }
             Step::Resume => {
@@ -271,55 +243,29 @@ impl World {
                 self.engine.resume();
             }
             Step::Cut => {
-                self.server.upgrading = false;
+                self.server.abort_upgrade();
                 self.socket.as_mut().unwrap().is_cut = true;
             }
         }
         self.act();
     }
 
-    fn up_arrives(&mut self) {
-        let socket = self.socket.as_mut().unwrap();
-        match socket.up.pop_front().unwrap().as_str() {
-            "2probe" => {
-                self.server.upgrading = true;
-                socket.down.push_back("3probe".to_owned());
-            }
-            "5" => {
-                assert!(self.server.upgrading && self.get == Question::None);
-                (self.server.upgrading, self.server.on_socket) = (false, true);
-                self.flush();
-            }
-            packet => {
-                assert!(self.server.on_socket, "`{packet}` before the word to upgrade");
-                self.server.got.push(packet.to_owned());
-            }
-        }
-    }
-
     /// The server sends what it has, if a transport is free.
     fn flush(&mut self) {
-        let waiting = &mut self.server.waiting;
-        if waiting.is_empty() {
-            return;
-        }
-        if self.server.on_socket {
-            let socket = self.socket.as_mut().unwrap();
-            socket.down.extend(waiting.drain(..));
-        } else if self.get == Question::Open {
-            let body: Vec<String> = waiting.drain(..).collect();
-            self.get = Question::Answered(body.join(&SEPARATOR.to_string()));
-        }
+        self.server.flush(&mut self.get, self.socket.as_mut());
     }
 
     /// Holds always: in order, nothing twice, nothing left out.
     fn check(&self) {
         assert_eq!(self.received, numbered('e', self.received.len()));
-        assert_eq!(self.server.got, numbered('c', self.server.got.len()));
+        assert_eq!(
+            self.server.received(),
+            numbered('c', self.server.received().len())
+        );
         if let Some(end) = &self.end {
             assert!(
-                end.taken >= self.server.got.len() as u64,
-                "said again after it was read"
+                end.taken >= self.server.received().len() as u64,
+                "sent again after it was read"
             );
         }
     }
@@ -328,7 +274,7 @@ impl World {
     fn check_final_state(&self) {
         if self.end.is_none() {
             assert_eq!(self.received, numbered('e', MESSAGES_EACH));
-            assert_eq!(self.server.got, numbered('c', MESSAGES_EACH));
+            assert_eq!(self.server.received(), numbered('c', MESSAGES_EACH));
             assert_eq!(self.written, MESSAGES_EACH as u64);
         }
     }
@@ -342,23 +288,16 @@ impl World {
         self.engine.leave();
         self.act();
         for step in [Step::PostArrives, Step::PostAnswered].into_iter().cycle() {
-            if self.post == Question::None {
+            if self.post == Request::None {
                 break;
             }
             if self.can(step) {
                 self.step(step);
             }
         }
-        let mut all = numbered('c', self.said);
+        let mut all = numbered('c', self.transmitted);
         all.push("1".to_owned());
-        assert_eq!(self.server.got, all);
-    }
-}
-
-fn take(question: &mut Question) -> String {
-    match std::mem::replace(question, Question::None) {
-        Question::Sent(text) | Question::Answered(text) => text,
-        other => panic!("{other:?}"),
+        assert_eq!(self.server.received(), all);
     }
 }
 
@@ -375,7 +314,7 @@ fn numbered(side: char, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn an_upgrade_loses_and_doubles_nothing_whatever_comes_first() {
+fn an_upgrade_loses_and_duplicates_nothing_in_any_order() {
     let mut known = HashSet::new();
     let mut left = vec![World::new()];
     let (mut upgraded, mut stayed) = (0, 0);
@@ -393,9 +332,9 @@ fn an_upgrade_loses_and_doubles_nothing_whatever_comes_first() {
                 }
             }
         }
-        if steps.iter().all(|step| step.may_stay_away()) {
+        if steps.iter().all(|step| step.is_optional()) {
             world.check_final_state();
-            *(if world.server.on_socket {
+            *(if world.server.is_on_socket() {
                 &mut upgraded
             } else {
                 &mut stayed
