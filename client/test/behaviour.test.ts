@@ -1,4 +1,4 @@
-// What the protocol leaves to the broker, as the broker in the browser does it: the same scenarios as the host's own tests
+// What the protocol leaves to the broker, as implemented by the broker in the browser: the same scenarios as the host's own tests
 // (tests/it/dialects/behaviour.rs), so that the two cannot differ.
 
 import assert from "node:assert/strict";
@@ -13,12 +13,12 @@ import { FakeNetwork } from "./support/network.js";
 type Frame = Record<string, unknown>;
 type Bytes = { base64: string };
 interface Step {
-  says?: Frame;
+  sends?: Frame;
   authorize?: Frame;
   reply?: unknown[];
   server?: (string | Bytes)[];
   passes?: number;
-  hears?: Frame[];
+  receives?: Frame[];
   written?: (string | Bytes)[];
 }
 interface Scenario {
@@ -34,7 +34,7 @@ const scenarios: Scenario[] = JSON.parse(readFileSync("../tests/vectors/behaviou
 const COMPARED = ["message", "response", "outcome", "error", "subscription", "auth-needed", "state"];
 
 /** A session of the broker in the browser whose connection was accepted. */
-class Stage {
+class Player {
   readonly #network = new FakeNetwork();
   readonly #clock = new FakeClock();
   readonly #broker = new BrowserBroker(this.#network, this.#clock, "chrome-extension://a");
@@ -49,15 +49,15 @@ class Stage {
     else this.#reported.push(frame);
   }
 
-  async says(frame: Frame): Promise<void> {
+  async sends(frame: Frame): Promise<void> {
     this.#port.take({ session: "s", ...frame });
     await settle();
   }
 
   async open(options: Frame = {}): Promise<void> {
-    await this.says({ type: "hello", protocol: 1, session: undefined });
+    await this.sends({ type: "hello", protocol: 1, session: undefined });
     const url = options.protocol === "socket.io" ? "http://127.0.0.1:1" : "ws://127.0.0.1:1";
-    await this.says({ type: "open", id: "o", url, options });
+    await this.sends({ type: "open", id: "o", url, options });
   }
 
   async accepted(): Promise<void> {
@@ -67,9 +67,9 @@ class Stage {
   }
 
   async step(step: Step): Promise<void> {
-    if (step.says) await this.says(step.says);
-    if (step.authorize) await this.says({ type: "authorize", nonce: this.#nonce, ...step.authorize });
-    if (step.reply) await this.says({ type: "reply", seq: this.#lastSeq, args: step.reply });
+    if (step.sends) await this.sends(step.sends);
+    if (step.authorize) await this.sends({ type: "authorize", nonce: this.#nonce, ...step.authorize });
+    if (step.reply) await this.sends({ type: "reply", seq: this.#lastSeq, args: step.reply });
     for (const message of step.server ?? []) {
       const { socket } = this.#network;
       socket.deliver(typeof message === "string" ? message : fromBase64(message.base64).buffer);
@@ -77,12 +77,12 @@ class Stage {
     await settle();
     await this.#clock.advance(step.passes ?? 0);
     const about = JSON.stringify(step);
-    if (step.hears) assert.deepEqual(this.hears(step.hears), step.hears, about);
+    if (step.receives) assert.deepEqual(this.receives(step.receives), step.receives, about);
     if (step.written) assert.deepEqual(this.#written().map(comparable), step.written.map(comparable), about);
   }
 
-  /** What was told since the last time, with the fields that are compared. */
-  hears(wanted: Frame[]): Frame[] {
+  /** The frames delivered since the last call, with the fields that are compared. */
+  receives(wanted: Frame[]): Frame[] {
     const reported = this.#reported.splice(0).filter(({ type }) => COMPARED.includes(type as string));
     for (const frame of reported) {
       if (frame.type === "auth-needed") this.#nonce = frame.nonce;
@@ -105,8 +105,8 @@ class Stage {
 function fieldsOf(frame: Frame, wanted: Frame): Frame {
   const { error } = frame as { error?: Frame };
   const all: Frame = { ...frame, ...(error ? { code: error.code } : {}) };
-  const telling = ["text", "json", "base64", "event", "args", "namespace", "reply", "outcome", "code", "id"];
-  const names = ["type", ...Object.keys(wanted), ...telling];
+  const checked = ["text", "json", "base64", "event", "args", "namespace", "reply", "outcome", "code", "id"];
+  const names = ["type", ...Object.keys(wanted), ...checked];
   return Object.fromEntries(Object.entries(all).filter(([name]) => names.includes(name)));
 }
 
@@ -123,16 +123,16 @@ function comparable(message: string | Bytes): unknown {
 
 for (const { name, options, subscribe, refused, steps = [] } of scenarios) {
   test(name, async () => {
-    const stage = new Stage();
-    await stage.open(options);
+    const player = new Player();
+    await player.open(options);
     if (refused) {
-      assert.deepEqual(stage.hears([]), [{ type: "error", id: "o", code: refused }]);
+      assert.deepEqual(player.receives([]), [{ type: "error", id: "o", code: refused }]);
       return;
     }
-    await stage.accepted();
-    if (subscribe) await stage.says({ type: "subscribe", id: "s", key: "k", ...subscribe });
-    if (subscribe) stage.hears([]);
-    for (const step of steps) await stage.step(step);
+    await player.accepted();
+    if (subscribe) await player.sends({ type: "subscribe", id: "s", key: "k", ...subscribe });
+    if (subscribe) player.receives([]);
+    for (const step of steps) await player.step(step);
   });
 }
 

@@ -103,8 +103,8 @@ impl Dialogue {
     }
 
     fn step(&mut self, step: &Value, about: &str) {
-        if step["says"].is_object() {
-            self.send(&step["says"]);
+        if step["sends"].is_object() {
+            self.send(&step["sends"]);
         }
         if step["authorize"].is_object() {
             let mut frame = step["authorize"].clone();
@@ -124,7 +124,7 @@ impl Dialogue {
         if let Some(milliseconds) = step["passes"].as_u64() {
             self.harness.passes(Duration::from_millis(milliseconds));
         }
-        if let Some(wanted) = step["hears"].as_array() {
+        if let Some(wanted) = step["receives"].as_array() {
             assert_eq!(&self.receive(wanted), wanted, "{about}: {step}");
         }
         self.write();
