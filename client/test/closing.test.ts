@@ -33,7 +33,7 @@ test("close waits until the broker has written what was accepted before, and eve
   worker.fake.port.deliver({ type: "detached", session: "s", reason: "closed" });
   await settle();
   assert.deepEqual([closing.done, closing.error, session.state], [true, undefined, "detached"]);
-  // Of the last one the broker has said nothing: it had accepted it.
+  // The broker reported nothing about the last one: it had accepted it.
   assert.deepEqual(
     sends.map(({ value }) => value?.outcome),
     ["sent", "failed", "unknown"],

@@ -83,7 +83,7 @@ test("status codes of an event stream", async () => {
     await settle();
     assert.equal(session.state, state, `${status}`);
     assert.equal(session.link?.status, status);
-    // Others were told the same: it is spread over five seconds.
+    // Other clients were closed too: the redial is spread over five seconds.
     const { retryIn = 0 } = session.link ?? {};
     if (status === 503) assert(retryIn >= 7000 && retryIn <= 12_000, `${retryIn}`);
   }
@@ -222,7 +222,7 @@ test("credentials from a provider: a URL and subprotocols; headers are refused b
   network.socket.end(4401);
   await settle();
   assert.equal(network.socket.url, "wss://x.example/?token=2");
-  // A handshake that fails may have been refused: the browser does not say.
+  // A failed handshake may have been refused: the browser does not report that.
   network.socket.end();
   await clock.advance(1000);
   assert.equal(network.socket.url, "wss://x.example/?token=3");

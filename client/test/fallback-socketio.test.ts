@@ -26,7 +26,7 @@ const HELLO = `0${JSON.stringify({
   maxPayload: 100,
 })}`;
 
-/** A server that is polled: what it says next, and what was posted to it. */
+/** A server that is polled: its next response, and what was posted to it. */
 class Polled {
   readonly posted: string[] = [];
   readonly urls: URL[] = [];

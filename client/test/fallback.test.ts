@@ -17,7 +17,7 @@ function alone(world = new FakeWorld(), more = {}): Worker & { network: FakeNetw
   return Object.assign(made, { network });
 }
 
-/** Collects what a session tells. */
+/** Collects the events of a session. */
 function listen(session: Session): {
   texts: unknown[];
   gaps: string[];
@@ -189,7 +189,7 @@ test("a host that appears takes over the next connection: losses are reported, n
   await clock.advance(20_000);
   assert.deepEqual(modes, ["browser", "host"]);
   assert.equal(installed.done, true);
-  // The connection that stands goes on in the browser.
+  // The open connection continues in the browser.
   network.socket.deliver("two");
   await clock.advance(100);
   assert.deepEqual(reported.texts, ["one", "two"]);

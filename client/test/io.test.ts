@@ -1,4 +1,4 @@
-// `io`: socket.io-client's words over a session. That both tell the same against a real server is tested in
+// `io`: the API of socket.io-client over a session. That both behave alike against a real server is tested in
 // tests/browser/io.test.mjs; here is what such a server does not do when asked.
 
 import assert from "node:assert/strict";
@@ -23,7 +23,7 @@ async function made(
   return { worker, socket, name: `io ${url}/socket.io${nsp || "/"}`, url };
 }
 
-/** Everything an emitter tells. */
+/** Collects every event of an emitter. */
 function listen(emitter: { on(event: never, call: never): unknown }, ...events: string[]): unknown[][] {
   const reported: unknown[][] = [];
   for (const event of events) {

@@ -113,7 +113,7 @@ test("after storage.local.clear() the profile stays the same, in this worker and
   first.fake.local.clear();
   await settle();
   assert.equal(first.fake.local.items.get("longwire:profile"), id);
-  // Cleared while no worker runs: the copy in storage.session is left.
+  // Cleared while no worker runs: the copy in storage.session remains.
   first.fake.onChanged.listeners.length = 0;
   first.fake.local.clear();
   const second = first.next();

@@ -1,4 +1,4 @@
-// What the console says about a link that cannot be made.
+// What the console shows about a failed link.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

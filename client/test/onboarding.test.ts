@@ -44,7 +44,7 @@ test("a missing host: the installation steps are shown, and updated when it is i
   assert.match(status() ?? "", /^Found Longwire [\d.]+\. Ticker continues automatically\.$/);
 });
 
-/** What stands in for the host, until it is there. */
+/** Replaces the host until it is installed. */
 function standIn(hostError: LongwireError | undefined) {
   let call: (frame: unknown) => void = () => {};
   const port = {

@@ -68,11 +68,11 @@ test("a slow page has a small window of messages, and does not slow down other p
   const [, slow] = await opened(browser, browser.openPage());
   const [, quick] = await opened(browser, browser.openPage());
   const seen = texts(quick);
-  const inHand: (() => void)[] = [];
+  const running: (() => void)[] = [];
   const taken: unknown[] = [];
   slow.on("message", ({ text }) => {
     taken.push(text);
-    return new Promise<void>((resolve) => inHand.push(resolve));
+    return new Promise<void>((resolve) => running.push(resolve));
   });
   for (let at = 0; at < 500; at += 1) server.send(`${at}`);
   await browser.advance(2000);
@@ -81,7 +81,7 @@ test("a slow page has a small window of messages, and does not slow down other p
   const waiting = slow.held;
   assert(waiting <= 66, `${waiting} messages are in the page`);
   while (taken.length < 500) {
-    inHand.shift()?.();
+    running.shift()?.();
     await browser.advance(50);
   }
   assert.deepEqual(
@@ -245,10 +245,10 @@ test("a page receives the error for a missing host and waits for the host", asyn
 test("a page gets an error when its extension is removed, or when its worker does not call relay", async () => {
   const browser = new FakeBrowser();
   browser.connect();
-  const lonely = connectPage({ api: browser.openPage().api });
+  const unanswered = connectPage({ api: browser.openPage().api });
   const errors: unknown[] = [];
-  lonely.on("error", ({ code }) => errors.push(code));
-  void lonely.open("s");
+  unanswered.on("error", ({ code }) => errors.push(code));
+  void unanswered.open("s");
   await browser.advance(20_000);
   assert.deepEqual(errors, ["relay-missing"]);
   const orphan = connectPage({ api: { runtime: {} } });

@@ -284,7 +284,7 @@ test("a message cancelled without a port is cancelled on the next one, and not s
   const taken = watch(session.send("taken", { signal: gone.signal }));
   await settle();
   broker.silent = true;
-  const unheard = watch(session.send("unheard", { signal: gone.signal }));
+  const unanswered = watch(session.send("unheard", { signal: gone.signal }));
   const asked = watch(session.request("asked", { match: { jsonrpc: true }, signal: gone.signal }));
   await settle();
   fake.port.die();
@@ -292,7 +292,7 @@ test("a message cancelled without a port is cancelled on the next one, and not s
   broker.silent = false;
   await clock.advance(1000);
   assert.equal(taken.value?.outcome, "cancelled");
-  assert.equal(unheard.value?.outcome, "cancelled");
+  assert.equal(unanswered.value?.outcome, "cancelled");
   assert.equal((asked.error as LongwireError).code, "cancelled");
   assert.deepEqual(texts(broker.session("s").server), ["taken"]);
   assert.equal(session.bufferedAmount, 0);

@@ -68,9 +68,9 @@ test("another epoch is reported as a gap, and positions start again", async () =
 test("a handler can await a message behind a full window", async () => {
   const { fake, clock, broker, bridge, frames } = startWorker();
   const session = await bridge.open("s", "ws://x", { window: { messages: 2, bytes: 1000 } });
-  let hurry = () => {};
+  let finish = () => {};
   const slow = new Promise<void>((resolve) => {
-    hurry = resolve;
+    finish = resolve;
   });
   const done: unknown[] = [];
   session.on("message", async (m) => {
@@ -83,8 +83,8 @@ test("a handler can await a message behind a full window", async () => {
   stall();
   await clock.advance(1000);
   assert.deepEqual(frames("window"), [], "a handler that is only slow gets no more");
-  // It asks only now; nobody tells of the stall a second time.
-  hurry();
+  // It reads only now; the stall is not reported a second time.
+  finish();
   await clock.advance(1000);
   assert.deepEqual(done, []);
   assert.deepEqual(

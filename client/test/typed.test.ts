@@ -55,7 +55,7 @@ for (const [from, old] of [
     assert.deepEqual(gaps, []);
     assert.equal(popup.frames("open")[0]?.options, undefined);
     assert.equal(main.broker.session("s").acked.get("popup"), 101);
-    // On another port it goes on where it was.
+    // On another port it continues at its position.
     popup.fake.port.die();
     await popup.clock.advance(1000);
     main.broker.text("s", "newer");

@@ -30,7 +30,7 @@ function vectors(): Vector[] {
 }
 
 test("every vector matches the types", () => {
-  // Some say on purpose what nobody knows.
+  // Some contain unknown values on purpose.
   const [strange, known] = [true, false].map((is) =>
     vectors().filter(({ name }) => name.startsWith("unknown") === is),
   );
@@ -74,8 +74,8 @@ test("the SDK's frames match the types", async () => {
   await (await worker.bridge.open("s", "ws://x")).close(3000, "bye");
   const sent = worker.fake.port.sent as ToBroker[];
   for (const frame of sent) assert.deepEqual(faults("to-broker", frame), [], JSON.stringify(frame));
-  const spoken = new Set(sent.map(({ type }) => type));
-  const silent = types("to-broker").filter((type) => !spoken.has(type as "ack") && type !== "cancel");
+  const covered = new Set(sent.map(({ type }) => type));
+  const silent = types("to-broker").filter((type) => !covered.has(type as "ack") && type !== "cancel");
   assert.deepEqual(silent, ["reply"]);
 });
 

@@ -16,7 +16,7 @@ export class FakeWebSocket {
   /** How the client closed it. */
   closed: { code?: number; reason?: string } | undefined;
   isOver = false;
-  /** Nothing leaves the browser's buffer. */
+  /** The browser's buffer is not sent. */
   isStuck = false;
 
   constructor(

@@ -183,7 +183,7 @@ export const counters = is<wire.SessionCounters>({
   oldest: { optional: count },
 });
 
-/** A check of one frame: its faults, in words. */
+/** Checks one frame; returns its errors as text. */
 export type FrameCheck = (frame: unknown) => string[];
 
 export const plain =

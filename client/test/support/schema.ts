@@ -261,7 +261,7 @@ const messages = plain<wire.Messages>({
 });
 const part = plain<wire.Part>({ type: text, part: name, index: count, last: flag, data: text });
 
-/** Every word the types know. */
+/** Every string literal of the types. */
 export const errorCodes: string[] = Object.keys(codes);
 export const gapReasons: string[] = Object.keys(reasons);
 

@@ -1,4 +1,4 @@
-// A worker over a fake world, in one call.
+// A worker over fakes, in one call.
 
 import assert from "node:assert/strict";
 import { type Bridge, type ConnectOptions, connect } from "../../src/index.js";
@@ -15,7 +15,7 @@ export interface Worker {
   readonly broker: FakeBroker;
   /** The frames of one type that were sent on the last port. */
   frames<Type extends ToBroker["type"]>(type: Type): Extract<ToBroker, { type: Type }>[];
-  /** The worker dies; the next one starts over the same storage. */
+  /** The worker is terminated; the next one starts over the same storage. */
   next(options?: ConnectOptions): Worker;
 }
 
