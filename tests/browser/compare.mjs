@@ -11,7 +11,7 @@ import { eventually } from "./lib/eventually.mjs";
 import { World } from "./lib/world.mjs";
 
 const quick = process.argv.includes("--quick");
-const PATIENCE = 90_000;
+const TIMEOUT = 90_000;
 const here = import.meta.dirname;
 const all = {
   plain: "WebSocket in the worker, a message every 20 s",
@@ -23,7 +23,7 @@ const all = {
 const chosen = process.argv.slice(2).filter((name) => name in all);
 const rivals = Object.fromEntries(Object.entries(all).filter(([name]) => !chosen.length || chosen.includes(name)));
 
-/** Numbers messages for ever and tells them to whoever is connected. */
+/** Numbers messages for ever and sends them to every client. */
 class Counter {
   number = 0;
   silent = false;
@@ -48,7 +48,7 @@ class Counter {
   }
 }
 
-/** Each trouble: what happens, and what wakes the extension afterwards. */
+/** Each fault: what happens, and what starts the worker afterwards. */
 const troubles = {
   "one idle minute": async () => pause(quick ? 2000 : 60_000),
   "the worker is stopped for 10 s": async (world) => {
@@ -69,7 +69,7 @@ const troubles = {
     await world.page.evaluate(() => chrome.runtime.sendMessage({}).catch(() => {}));
   },
   "the server drops everybody for 3 s": async (world, counter) => {
-    // Nothing is said meanwhile: what a server says to nobody nobody can keep.
+    // The server sends nothing meanwhile: messages without a client are lost.
     counter.silent = true;
     await counter.stop();
     await pause(3000);
@@ -102,12 +102,12 @@ async function measure(rival, trouble) {
     const noted = async () =>
       (await world.page.evaluate((key) => chrome.storage.local.get({ [key]: [] }), rival))[rival];
     await world.page.evaluate((url, name) => chrome.storage.local.set({ url, wanted: [name] }), `ws://127.0.0.1:${counter.port}/`, rival);
-    await eventually(PATIENCE, `${rival} connected`, async () => (await noted()).length > 10);
+    await eventually(TIMEOUT, `${rival} connected`, async () => (await noted()).length > 10);
     const [first] = await noted();
     await troubles[trouble](world, counter);
     const then = counter.number;
     const since = Date.now();
-    await eventually(PATIENCE, `${rival} back after: ${trouble}`, async () => (await noted()).some((number) => number > then + 5));
+    await eventually(TIMEOUT, `${rival} back after: ${trouble}`, async () => (await noted()).some((number) => number > then + 5));
     const back = Date.now() - since;
     const numbers = new Set(await noted());
     let lost = 0;

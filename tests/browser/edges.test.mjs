@@ -11,7 +11,7 @@ import { eventually } from "./lib/eventually.mjs";
 import { NativeHost } from "./lib/native-host.mjs";
 import { World } from "./lib/world.mjs";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 const PROGRAM = process.env.LONGWIRE ?? resolve(import.meta.dirname, "../../target/debug/longwire");
 const ORIGIN = "chrome-extension://cfgjijgalloanpinpjgfgakgkbhlgcka/";
 const CASES = { ws: SOCKETS, sse: STREAMS, redirects: REDIRECTS };
@@ -54,8 +54,8 @@ const DIAL = (dials) => {
   );
 };
 
-/** What happened to a session of Longwire's, in the words of a browser; nothing before its end. */
-function toldOf(frames, session, kind) {
+/** What happened to a Longwire session, in the terms of a browser; undefined before its end. */
+function outcomeOf(frames, session, kind) {
   const seen = [];
   for (const frame of frames.filter((one) => one.session === session || one.id === session)) {
     if (frame.type === "error") return ["invalid"];
@@ -98,7 +98,7 @@ function dialsOf(group, port, client) {
 }
 
 /** Chromium and a host of Longwire's at one server. */
-async function stage(t) {
+async function setUp(t) {
   const world = await World.make();
   t.after(() => world.end());
   const server = await EdgeServer.start();
@@ -116,25 +116,25 @@ async function stage(t) {
   t.after(() => host.end());
 
   const dial = async (group) => {
-    const theirs = await page.evaluateFor(PATIENCE, DIAL, dialsOf(group, server.port, "chromium"));
+    const theirs = await page.evaluateFor(TIMEOUT, DIAL, dialsOf(group, server.port, "chromium"));
     const dials = dialsOf(group, server.port, "longwire");
     dials.forEach(({ kind, url, protocols }, index) => {
       const again = { maxAttempts: 3, minDelay: 1, maxDelay: 1 };
       const options = kind === "ws" ? { reconnect: false, subprotocols: protocols } : { protocol: "sse", reconnect: again };
-      host.say({ type: "open", id: `${group} ${index}`, session: `${group} ${index}`, url, options });
+      host.send({ type: "open", id: `${group} ${index}`, session: `${group} ${index}`, url, options });
     });
-    const told = () => dials.map(({ kind }, index) => toldOf(host.frames, `${group} ${index}`, kind));
-    await eventually(PATIENCE, `${group}: all over`, () => told().every(Boolean)).catch((error) => {
-      const open = dials.filter((_, index) => !told()[index]).map(({ url }) => url);
+    const outcomes = () => dials.map(({ kind }, index) => outcomeOf(host.frames, `${group} ${index}`, kind));
+    await eventually(TIMEOUT, `${group}: all over`, () => outcomes().every(Boolean)).catch((error) => {
+      const open = dials.filter((_, index) => !outcomes()[index]).map(({ url }) => url);
       throw new Error(`${error.message}: ${open.join(" ")}`);
     });
-    return { ours: told(), theirs };
+    return { ours: outcomes(), theirs };
   };
   return { server, dial };
 }
 
 test("responses that Chromium accepts are accepted, with the same end", async (t) => {
-  const { dial } = await stage(t);
+  const { dial } = await setUp(t);
   const wrong = [];
   for (const [group, cases] of Object.entries(CASES)) {
     const { ours, theirs } = await dial(group);
@@ -150,7 +150,7 @@ test("responses that Chromium accepts are accepted, with the same end", async (t
 });
 
 test("URLs are requested as Chromium requests them", async (t) => {
-  const { server, dial } = await stage(t);
+  const { server, dial } = await setUp(t);
   const { ours, theirs } = await dial("urls");
   const asked = (index, client) => {
     const head = server.seen.find(({ line }) => line.includes(`/urls/${index}/${client}`));
@@ -165,7 +165,7 @@ test("URLs are requested as Chromium requests them", async (t) => {
 });
 
 test("cookies that a server sets are sent as by Chromium", async (t) => {
-  const { server, dial } = await stage(t);
+  const { server, dial } = await setUp(t);
   await dial("cookies");
   const sent = (index, client) => {
     const heads = server.seen.filter(({ line }) => line.includes(`/cookies/${index}/${client} `));

@@ -16,9 +16,9 @@ import { World } from "./lib/world.mjs";
 
 const examples = resolve(import.meta.dirname, "../../examples");
 const folder = join(examples, "electron-gateway");
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
-/** A world in which the README's command was run, and the gateway on a free port. */
+/** An environment in which the README's command was run, and the gateway on a free port. */
 async function made(t) {
   const world = await World.make();
   t.after(() => world.end());
@@ -56,25 +56,25 @@ test("the gateway in plain Node.js continues after it was killed: each tick once
   const world = await made(t);
   const words = ["terminal.js", world.data, `ws://127.0.0.1:${world.port}/ws`];
   const first = start(t, world, words);
-  await eventually(PATIENCE, "a connection", async () => (await clients(world)) === 1);
+  await eventually(TIMEOUT, "a connection", async () => (await clients(world)) === 1);
   first.stdin.write("go\ngo\ngo\n");
-  await eventually(PATIENCE, "ticks", async () => (await ticks(world)).length > 0);
+  await eventually(TIMEOUT, "ticks", async () => (await ticks(world)).length > 0);
   first.kill("SIGKILL");
   await once(first, "exit");
   assert.equal(await clients(world), 1, "the broker keeps the connection");
 
   const second = start(t, world, words);
   try {
-    await eventually(PATIENCE, "thirty ticks", async () => (await ticks(world)).length >= 30);
+    await eventually(TIMEOUT, "thirty ticks", async () => (await ticks(world)).length >= 30);
     second.stdin.write("go\n");
-    await eventually(PATIENCE, "ten more", async () => (await ticks(world)).includes(40));
+    await eventually(TIMEOUT, "ten more", async () => (await ticks(world)).includes(40));
   } catch (error) {
     t.diagnostic(`${await ticks(world)}\n${await world.report()}`);
     throw error;
   }
   assert.deepEqual(await ticks(world), upTo(40));
   second.stdin.end();
-  await soon(PATIENCE, "the program ends with its input", once(second, "exit"));
+  await soon(TIMEOUT, "the program ends with its input", once(second, "exit"));
 });
 
 test("the app's window shows received messages, also after a reload or a restart", async (t) => {
@@ -88,7 +88,7 @@ test("the app's window shows received messages, also after a reload or a restart
   };
   const launch = () => start(t, world, ["--require", resolve(import.meta.dirname, "lib/electron.cjs"), "main.js"], env);
   const window = async (seen) => {
-    const found = await eventually(PATIENCE, "a window", async () =>
+    const found = await eventually(TIMEOUT, "a window", async () =>
       (await devtools.targets()).find(({ url, targetId }) => url.endsWith("/page.html") && targetId !== seen),
     );
     const { sessionId } = await devtools.send("Target.attachToTarget", { targetId: found.targetId, flatten: true });
@@ -101,7 +101,7 @@ test("the app's window shows received messages, also after a reload or a restart
       lines: [...document.querySelectorAll("li")].filter((line) => /^tick/.test(line.textContent)).length,
     }));
   const shows = (page, lines) =>
-    eventually(PATIENCE, `${lines} ticks in an open window`, async () => {
+    eventually(TIMEOUT, `${lines} ticks in an open window`, async () => {
       const { state, lines: now } = await shown(page).catch(() => ({}));
       return state === "open" && now === lines;
     });
@@ -115,7 +115,7 @@ test("the app's window shows received messages, also after a reload or a restart
   await page.send("Page.reload");
   await shows(page, 10);
   first.stdin.end();
-  await soon(PATIENCE, "the app quits", once(first, "exit"));
+  await soon(TIMEOUT, "the app quits", once(first, "exit"));
   assert.equal(await clients(world), 1, "the broker keeps the connection");
 
   launch();

@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { eventually } from "./lib/eventually.mjs";
 import { World } from "./lib/world.mjs";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
 test("an extension's socket survives its service worker", async (t) => {
   const world = await World.make();
@@ -36,7 +36,7 @@ test("an extension's socket survives its service worker", async (t) => {
   const send = (text) => world.page.evaluate((words) => chrome.runtime.sendMessage({ type: "send", text: words }), text);
   const upTo = (last) => Array.from({ length: last }, (_, index) => index + 1);
   const arrived = async (last) => {
-    await eventually(PATIENCE, `message ${last} in the extension`, async () => (await numbers()).includes(last));
+    await eventually(TIMEOUT, `message ${last} in the extension`, async () => (await numbers()).includes(last));
     assert.deepEqual(await numbers(), upTo(last));
   };
 
@@ -57,7 +57,7 @@ test("an extension's socket survives its service worker", async (t) => {
         });
       });
       await world.page.evaluate((url) => chrome.storage.local.set({ url }), server.url);
-      await eventually(PATIENCE, "a connection at the server", () => server.clients === 1);
+      await eventually(TIMEOUT, "a connection at the server", () => server.clients === 1);
       assert.equal((await world.hosts()).length, 1);
       assert.equal((await world.processes()).length, 2, "one host and one broker");
     });
@@ -67,14 +67,14 @@ test("an extension's socket survives its service worker", async (t) => {
       const { outcome } = await send("first");
       assert.equal(outcome, "sent");
       assert.deepEqual(server.received, ["first"]);
-      await eventually(PATIENCE, "the echo", async () => (await seen()).some(({ of }) => of === "first"));
+      await eventually(TIMEOUT, "the echo", async () => (await seen()).some(({ of }) => of === "first"));
     });
 
     for (const round of ["once", "twice", "three times"]) {
       await step(`the worker is stopped ${round}; the socket stays and nothing is lost`, async () => {
         const dials = server.connections;
         await world.browser.stopWorker(id, world.page);
-        await eventually(PATIENCE, "the host gone with its worker", async () => !(await world.hosts()).length);
+        await eventually(TIMEOUT, "the host gone with its worker", async () => !(await world.hosts()).length);
         const last = server.push(40);
         assert.equal(await world.browser.worker(id), undefined, "the worker sleeps while messages come");
         assert.equal((await numbers()).length, last - 40);
@@ -90,14 +90,14 @@ test("an extension's socket survives its service worker", async (t) => {
       const [[pid]] = await world.hosts();
       process.kill(pid, "SIGKILL");
       await arrived(server.push(40));
-      await eventually(PATIENCE, "another host", async () => (await world.hosts()).some(([other]) => other !== pid));
+      await eventually(TIMEOUT, "another host", async () => (await world.hosts()).some(([other]) => other !== pid));
     });
 
     await step("the server goes away and comes back; the broker dials again", async () => {
       await server.stop();
       const sent = send("while away");
       await server.restart();
-      await eventually(PATIENCE, "a new connection", () => server.clients === 1);
+      await eventually(TIMEOUT, "a new connection", () => server.clients === 1);
       assert.equal((await sent).outcome, "sent");
       await arrived(server.push(40));
       assert.equal(server.received.filter((text) => text === "while away").length, 1);
@@ -105,11 +105,11 @@ test("an extension's socket survives its service worker", async (t) => {
 
     await step("the browser ends, the host follows, the socket stays until `longwire stop`", async () => {
       await world.browser.close();
-      await eventually(PATIENCE, "no host", async () => !(await world.hosts()).length);
+      await eventually(TIMEOUT, "no host", async () => !(await world.hosts()).length);
       assert.equal(server.clients, 1);
       await world.longwire("stop");
-      await eventually(PATIENCE, "no process of ours", async () => !(await world.processes()).length);
-      await eventually(PATIENCE, "no connection", () => server.clients === 0);
+      await eventually(TIMEOUT, "no process of ours", async () => !(await world.processes()).length);
+      await eventually(TIMEOUT, "no connection", () => server.clients === 0);
     });
 
     await step("uninstall leaves nothing behind", async () => {

@@ -1,6 +1,6 @@
 // Every example as its README says: its own server, and the host registered by the README's own command. The servers
 // listen on free ports, so what is loaded is a copy of the example's folder that names the port in place of the default.
-// Asserted is what a user sees in the popups, before and after the workers sleep.
+// Asserted is what a user sees in the popups, before and after the workers stop.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -16,9 +16,9 @@ import { eventually, soon } from "./lib/eventually.mjs";
 import { World } from "./lib/world.mjs";
 
 const examples = resolve(import.meta.dirname, "../../examples");
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
-/** An example: what its README says, its server, and its popup. */
+/** An example: its README, its server, and its popup. */
 class Example {
   constructor(name, folder, readme) {
     this.name = name;
@@ -46,7 +46,7 @@ class Example {
     this.server.stdin.on("error", () => {});
     const ended = once(this.server, "exit").then(() => assert.fail(`${this.name}'s server ended`));
     const lines = createInterface({ input: this.server.stdout });
-    const [port] = await soon(PATIENCE, `the port of ${this.name}'s server`, Promise.race([once(lines, "line"), ended]));
+    const [port] = await soon(TIMEOUT, `the port of ${this.name}'s server`, Promise.race([once(lines, "line"), ended]));
     this.server.stdout.resume();
     await this.moveTo(port);
   }
@@ -92,7 +92,7 @@ class Example {
   shows(...wanted) {
     let lines = [];
     const there = (one) => lines.some((line) => (one instanceof RegExp ? one.test(line) : line === one));
-    return eventually(PATIENCE, `${this.name} shows ${wanted.join(", ")}`, async () => {
+    return eventually(TIMEOUT, `${this.name} shows ${wanted.join(", ")}`, async () => {
       lines = await this.lines();
       return wanted.every(there) && lines;
     }).catch(async (error) => {
@@ -100,7 +100,7 @@ class Example {
     });
   }
   isOpen() {
-    return eventually(PATIENCE, `${this.name} connected`, async () => /^open/.test(await this.state()));
+    return eventually(TIMEOUT, `${this.name} connected`, async () => /^open/.test(await this.state()));
   }
 }
 
@@ -115,12 +115,12 @@ async function say(url, message) {
   await once(socket, "close");
 }
 
-/** Emits an event to a Socket.IO server, as somebody else, and another that is acknowledged: by then the first was heard. */
+/** Emits an event to a Socket.IO server, as another client, and a second that is acknowledged: by then the first was received. */
 async function emit(url, options, event, after) {
   const socket = io(url, { ...options, transports: ["websocket"], forceNew: true });
-  await soon(PATIENCE, `connected to ${url}`, new Promise((resolve, reject) => socket.on("connect", resolve).on("connect_error", reject)));
+  await soon(TIMEOUT, `connected to ${url}`, new Promise((resolve, reject) => socket.on("connect", resolve).on("connect_error", reject)));
   socket.emit(...event);
-  await socket.timeout(PATIENCE).emitWithAck(...after);
+  await socket.timeout(TIMEOUT).emitWithAck(...after);
   socket.disconnect();
 }
 
@@ -156,7 +156,7 @@ test("every example does what its README says, and loses nothing while its worke
       document.getElementById("url").value = url;
       document.getElementById("where").requestSubmit();
     }, world.server.url);
-    await eventually(PATIENCE, "a connection at the server", () => world.server.clients === 1);
+    await eventually(TIMEOUT, "a connection at the server", () => world.server.clients === 1);
     await hello.isOpen();
     world.server.push(3);
     await hello.shows(/"number":3/);
@@ -166,7 +166,7 @@ test("every example does what its README says, and loses nothing while its worke
     });
     await hello.shows(/"of":"hi there"/);
     const outcome = () => hello.page.evaluate(() => document.getElementById("outcome").textContent);
-    await eventually(PATIENCE, "the outcome", async () => (await outcome()) === "sent");
+    await eventually(TIMEOUT, "the outcome", async () => (await outcome()) === "sent");
     assert.equal(await hello.page.evaluate(() => document.getElementById("problem").textContent), "");
   });
 
@@ -186,13 +186,13 @@ test("every example does what its README says, and loses nothing while its worke
     await agent.shows(/^round 2:/);
     await agent.go();
     const shown = await agent.shows(/^round 3:/, /^notification: .*round 3/);
-    await eventually(PATIENCE, "three suggestions", async () => count(await agent.lines(), /^suggestion/) === 3);
+    await eventually(TIMEOUT, "three suggestions", async () => count(await agent.lines(), /^suggestion/) === 3);
     assert.equal(count(shown, "(the first round)"), 1, "removed after the first round");
     assert.deepEqual(shown.filter((line) => /^round/.test(line)).map((line) => line.split(":")[0]), ["round 1", "round 2", "round 3"]);
   });
 
   await part("frappe: nobody without a cookie, events with it, code as data", async () => {
-    await eventually(PATIENCE, "told to sign in", async () => /sign in to Desk/.test(await frappe.state()));
+    await eventually(TIMEOUT, "told to sign in", async () => /sign in to Desk/.test(await frappe.state()));
     const [, url, cookie] = frappe.readme.match(/open <(http:[^>]+)>, and enter\s+`document\.cookie = "([^"]*)"`/);
     const desk = await world.browser.devtools.open(url);
     await desk.evaluate((text) => {
@@ -223,7 +223,7 @@ test("every example does what its README says, and loses nothing while its worke
   for (const example of process.env.SCREENSHOTS ? all : []) {
     await part(`${example.name}: a picture of its page`, async () => {
       const page = await world.browser.open(example.id, "popup.html?page");
-      await eventually(PATIENCE, "the log", () => page.evaluate(() => document.querySelectorAll("ol li").length > 0));
+      await eventually(TIMEOUT, "the log", () => page.evaluate(() => document.querySelectorAll("ol li").length > 0));
       await page.send("Emulation.setDeviceMetricsOverride", { width: 800, height: 640, deviceScaleFactor: 1, mobile: false });
       for (const scheme of ["light", "dark"]) {
         await page.send("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: scheme }] });
@@ -235,18 +235,18 @@ test("every example does what its README says, and loses nothing while its worke
   }
 
   await part("the workers sleep: what comes meanwhile is there when a popup is opened", async () => {
-    // Until then a message may come again: a worker may die before it has said that it was finished.
-    await eventually(PATIENCE, "everything finished", async () => {
+    // Until then a message may come again: a worker may stop before it has acknowledged it.
+    await eventually(TIMEOUT, "everything finished", async () => {
       const { sessions } = JSON.parse(await world.longwire("status", "--json"));
       return sessions.length === all.length && sessions.every(({ unacknowledged }) => unacknowledged === 0);
     });
-    // Before, while and after the worker hears of it: it may have asked for the batch, or not.
+    // Before, while and after the worker receives it: it may have requested the batch, or not.
     for (let batch = 0; batch < 3; batch++) {
       await images.go();
       await world.browser.stopWorker(hello.id, hello.page);
     }
-    // What was said just before may wake a worker that has stopped.
-    await eventually(PATIENCE, "the workers asleep, and their hosts gone", async () => {
+    // A message sent just before may start a worker that has stopped.
+    await eventually(TIMEOUT, "the workers asleep, and their hosts gone", async () => {
       await world.browser.stopWorker(hello.id, hello.page);
       const workers = await Promise.all(all.map(({ id }) => world.browser.worker(id)));
       return !workers.some(Boolean) && !(await world.hosts()).length;
@@ -264,15 +264,15 @@ test("every example does what its README says, and loses nothing while its worke
     await hello.shows(/"number":4/, /"number":5/);
     const fights = await agent.shows(/^round 4:/, /^notification: .*round 4/);
     assert.equal(count(fights, /^round 4:/), 1);
-    await eventually(PATIENCE, "a suggestion for each round", async () => count(await agent.lines(), /^suggestion/) === 4);
+    await eventually(TIMEOUT, "a suggestion for each round", async () => count(await agent.lines(), /^suggestion/) === 4);
     await frappe.shows("missed: 100 %", "Task missed is done");
     const drawn = await canvas.shows(/^ai_complete/);
-    await eventually(PATIENCE, "two drawings", async () => count(await canvas.lines(), /^ai_complete/) === 2);
+    await eventually(TIMEOUT, "two drawings", async () => count(await canvas.lines(), /^ai_complete/) === 2);
     assert.ok(drawn.length >= 7);
     const ticks = await gateway.shows('tick {"n":15}');
     assert.deepEqual(ticks.filter((line) => /^tick/.test(line)), Array.from({ length: 15 }, (_, at) => `tick {"n":${at + 1}}`));
     const completed = async () => count(await images.lines(), /^completed \S+ 500\/500$/);
-    await eventually(PATIENCE, "four batches done", async () => (await completed()) >= 4);
+    await eventually(TIMEOUT, "four batches done", async () => (await completed()) >= 4);
     assert.equal(await completed(), 4, "each once");
   });
 });

@@ -14,7 +14,7 @@ import { freePort } from "./lib/free-port.mjs";
 import { World } from "./lib/world.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
 async function listening(t, server) {
   server.listen(0, "127.0.0.1");
@@ -26,7 +26,7 @@ async function listening(t, server) {
 /** A server that answers every request with a status. */
 const answers = (t, status) => listening(t, createHttp((_, response) => response.writeHead(status).end("no WebSocket here")));
 
-/** A TLS server with a certificate that nobody vouches for. */
+/** A TLS server with an untrusted certificate. */
 async function untrusted(t) {
   const pem = await readFile(join(import.meta.dirname, "lib/untrusted.pem"));
   return listening(t, createHttps({ key: pem, cert: pem }));
@@ -39,7 +39,7 @@ test("every failed link is logged on the console, once, with its fix", async (t)
   const down = await freePort();
   const proxy = `http://127.0.0.1:${await freePort()}`;
   const local = (port) => `ws://127.0.0.1:${port}/live`;
-  // name: [url, options, what the console must say]
+  // name: [url, options, what the console must show]
   const links = {
     "server down": [local(down), {}, /\(refused\).*Next attempt/],
     "TLS not trusted": [`wss://127.0.0.1:${tls}/live`, {}, /\(tls\)/],
@@ -78,13 +78,13 @@ for (const [name, url, options] of ${JSON.stringify(wanted)}) bridge.open(name, 
   const console = await world.browser.console(world.id);
   const about = (name) => console.lines.filter((line) => line.includes(`session "${name}"`));
 
-  for (const [name, [url, , says]] of Object.entries(links)) {
+  for (const [name, [url, , expected]] of Object.entries(links)) {
     await t.test(name, async () => {
-      await eventually(PATIENCE, `"${name}" on the console`, () => about(name).length > 0);
+      await eventually(TIMEOUT, `"${name}" on the console`, () => about(name).length > 0);
       const [line, ...more] = about(name);
       t.diagnostic(line);
       assert.deepEqual(more, []);
-      assert.match(line, says);
+      assert.match(line, expected);
       assert.ok(line.startsWith("warning: "), line);
       assert.ok(line.includes(`longwire doctor --url ${url}`), line);
     });

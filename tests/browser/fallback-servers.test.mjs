@@ -6,7 +6,7 @@ import { eventually } from "./lib/eventually.mjs";
 import { inEachBrowser } from "./lib/fallback-browsers.mjs";
 import { FeedServer, GraphServer } from "./lib/feed-servers.mjs";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
 const upTo = (last, first = 1) => Array.from({ length: last - first + 1 }, (_, at) => first + at);
 
@@ -60,7 +60,7 @@ async function noted(page) {
   return { ticks: [], nexts: [], noise: [], feedGaps: [], graphGaps: [], errors: [], refused: [], ...log };
 }
 
-const ask = (page, message) => page.evaluateFor(PATIENCE, (said) => chrome.runtime.sendMessage(said), message);
+const ask = (page, message) => page.evaluateFor(TIMEOUT, (request) => chrome.runtime.sendMessage(request), message);
 
 const once = (numbers) => [...new Set(numbers)];
 
@@ -73,11 +73,11 @@ async function goesOn(t, { world, page, stopWorker, install, survives }) {
     return last;
   };
   const arrived = (last) =>
-    eventually(PATIENCE, `number ${last}`, async () => {
+    eventually(TIMEOUT, `number ${last}`, async () => {
       const { ticks, nexts } = await noted(page);
       return ticks.includes(last) && nexts.includes(last);
     });
-  const connected = (what) => eventually(PATIENCE, what, () => feed.clients === 1 && graph.clients === 1);
+  const connected = (what) => eventually(TIMEOUT, what, () => feed.clients === 1 && graph.clients === 1);
 
   await page.evaluate((urls) => chrome.storage.local.set({ urls }), { feed: feed.url, graph: graph.url });
   await connected("connections of the browser's");
@@ -101,11 +101,11 @@ async function goesOn(t, { world, page, stopWorker, install, survives }) {
     // What the worker noted and had not acknowledged when it was stopped is delivered once more.
     assert.deepEqual(survives ? once(numbers) : numbers, wanted);
   }
-  const told = survives ? [] : ["reset"];
-  assert.deepEqual([before.feedGaps, before.graphGaps], [told, told], "what is missing is told");
+  const reported = survives ? [] : ["reset"];
+  assert.deepEqual([before.feedGaps, before.graphGaps], [reported, reported], "missing messages are reported");
 
   await install();
-  await eventually(PATIENCE, "the host noticed", async () => (await ask(page, { state: true })).mode === "host");
+  await eventually(TIMEOUT, "the host noticed", async () => (await ask(page, { state: true })).mode === "host");
   await arrived(push(20));
   const held = await world.longwire("status", "--json");
   assert(!held.includes('"graph"'), "the connections stay where they are");
@@ -122,13 +122,13 @@ async function goesOn(t, { world, page, stopWorker, install, survives }) {
   const after = await noted(page);
   assert.deepEqual(after.ticks, [...before.ticks, ...upTo(last, beforeHost + 1)], "in order, each once");
   assert.deepEqual(after.nexts, [...before.nexts, ...upTo(last, beforeHost + 1)], "in order, each once");
-  assert.deepEqual([after.feedGaps, after.graphGaps], [[...told, "reset"], [...told, "reset"]]);
+  assert.deepEqual([after.feedGaps, after.graphGaps], [[...reported, "reset"], [...reported, "reset"]]);
   assert.deepEqual(feed.received, [
     [1, 2],
     [3, 4],
     [5, 6],
   ]);
-  // While a server is away, its port refuses whoever dials.
+  // While a server is away, its port refuses connections.
   const refused = after.refused.filter((message) => !/Connection refused/.test(message));
   assert.deepEqual([after.noise, after.errors, refused, graph.faults], [[], [], [], []]);
   assert(graph.subscribed.every((count) => count === 1), `subscribed once on each connection: ${graph.subscribed}`);

@@ -12,7 +12,7 @@ import { Firefox } from "./lib/firefox.mjs";
 import { skipUnless } from "./lib/skip.mjs";
 import { World } from "./lib/world.mjs";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 const ADDON = "hello@longwire.example";
 const root = resolve(import.meta.dirname, "../..");
 const python = join(root, process.env.CARGO_TARGET_DIR ?? "target", "tmp/portal-venv/bin/python");
@@ -28,7 +28,7 @@ async function service(ends, command, arguments_, env, first) {
   child.stdout.setEncoding("utf8").on("data", (data) => {
     running.output += data;
   });
-  running.line = await eventually(PATIENCE, `${command} ready`, () => first.exec(running.output)?.[0]);
+  running.line = await eventually(TIMEOUT, `${command} ready`, () => first.exec(running.output)?.[0]);
   return running;
 }
 
@@ -67,7 +67,7 @@ const parent = async (pid) => Number(/^PPid:\s*(\d+)$/m.exec(await readFile(`/pr
 
 test("through the portal Firefox finds the usual manifest, and sessions survive the hosts that the portal kills", { skip }, async (t) => {
   const { world, portal, firefox, page } = await confined(t, { allow: "yes" });
-  await eventually(PATIENCE, "a connection at the server", () => world.server.clients === 1);
+  await eventually(TIMEOUT, "a connection at the server", () => world.server.clients === 1);
   assert.match(portal.output, /^start com\.longwire\.bridge for hello@longwire\.example: 0$/m);
   const [[pid, command]] = await hosts(world);
   assert.equal(await parent(pid), portal.child.pid, "the portal has started it");
@@ -78,34 +78,34 @@ test("through the portal Firefox finds the usual manifest, and sessions survive 
     return messages.flatMap(({ text }) => (text.includes('"tick"') ? [JSON.parse(text).number] : []));
   };
   const arrived = async (last) => {
-    await eventually(PATIENCE, `message ${last}`, async () => (await numbers()).includes(last));
+    await eventually(TIMEOUT, `message ${last}`, async () => (await numbers()).includes(last));
     assert.deepEqual(await numbers(), Array.from({ length: last }, (_, at) => at + 1));
   };
   await arrived(world.server.push(10));
 
   // A port that closes has Firefox close the portal's session, and the portal kills the host at once.
   await firefox.stopEventPage(ADDON);
-  await eventually(PATIENCE, "the host gone", async () => !(await hosts(world)).length);
-  await eventually(PATIENCE, "the portal's session closed", () => portal.output.includes("closed by the browser"));
+  await eventually(TIMEOUT, "the host gone", async () => !(await hosts(world)).length);
+  await eventually(TIMEOUT, "the portal's session closed", () => portal.output.includes("closed by the browser"));
   const last = world.server.push(10);
   const { outcome } = await page.evaluate(() => chrome.runtime.sendMessage({ type: "send", text: "awake" }));
   assert.equal(outcome, "sent");
   await arrived(last);
 
   for (const [host] of await hosts(world)) process.kill(host, "SIGKILL");
-  await eventually(PATIENCE, "the portal has noticed", () => portal.output.includes("the host has ended"));
+  await eventually(TIMEOUT, "the portal has noticed", () => portal.output.includes("the host has ended"));
   await arrived(world.server.push(10));
   assert.equal(world.server.connections, 1, "one connection all along");
 });
 
-// A refusal looks like a host that ends at once, so the SDK tries again; the portal remembers it and asks nobody twice.
+// A refusal looks like a host that ends at once, so the SDK tries again; the portal remembers it and asks only once.
 for (const [name, options, expected] of [
   ["a user who refuses the portal's question", { allow: "no" }, /^waiting \(native host\)/],
   ["a host that is not registered", { allow: "yes", register: false }, /^failed \(native host\)/],
 ]) {
   test(`through the portal ${name} is reported, and nothing is started`, { skip }, async (t) => {
     const { world, page } = await confined(t, options);
-    await eventually(PATIENCE, `${expected} in the popup`, async () =>
+    await eventually(TIMEOUT, `${expected} in the popup`, async () =>
       expected.test(await page.evaluate(() => document.getElementById("state").textContent.trim())),
     );
     assert.deepEqual(await hosts(world), []);

@@ -13,7 +13,7 @@ import { OddServer } from "./lib/odd-server.mjs";
 import { skipUnless } from "./lib/skip.mjs";
 import { World } from "./lib/world.mjs";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 const ADDON = "hello@longwire.example";
 /** Where Firefox itself is not as the standard has it, what the standard has. */
 const STANDARD = { "subprotocols offered and none chosen": ["error 3 Event", "close 3 1006 false"] };
@@ -47,14 +47,14 @@ test("in Firefox the socket survives its event page, its host and the browser", 
   t.after(() => firefox.close());
   const page = await firefox.open("popup.html");
   await page.evaluate((url) => chrome.storage.local.set({ url }), server.url);
-  await eventually(PATIENCE, "a connection at the server", () => server.clients === 1);
+  await eventually(TIMEOUT, "a connection at the server", () => server.clients === 1);
   const numbers = async () => {
     const { messages } = await page.evaluate(() => chrome.storage.local.get({ messages: [] }));
     return messages.flatMap(({ text }) => (text.includes('"tick"') ? [JSON.parse(text).number] : []));
   };
   const upTo = (last) => Array.from({ length: last }, (_, at) => at + 1);
   const arrived = async (last) => {
-    await eventually(PATIENCE, `message ${last}`, async () => (await numbers()).includes(last));
+    await eventually(TIMEOUT, `message ${last}`, async () => (await numbers()).includes(last));
     assert.deepEqual(await numbers(), upTo(last));
   };
   await arrived(server.push(10));
@@ -63,7 +63,7 @@ test("in Firefox the socket survives its event page, its host and the browser", 
   assert.deepEqual(server.received, ["from Firefox"]);
 
   await firefox.stopEventPage(ADDON);
-  await eventually(PATIENCE, "the host gone with its page", async () => !(await hosts(world)).length);
+  await eventually(TIMEOUT, "the host gone with its page", async () => !(await hosts(world)).length);
   const last = server.push(10);
   assert.equal((await numbers()).length, last - 10, "nobody is there to store them");
   const again = await page.evaluate(() => chrome.runtime.sendMessage({ type: "send", text: "awake" }));
@@ -78,7 +78,7 @@ test("in Firefox the socket survives its event page, its host and the browser", 
 
   // A temporary add-on and its storage end with the browser; the session and its position in the broker do not.
   await firefox.close();
-  await eventually(PATIENCE, "no host", async () => !(await hosts(world)).length);
+  await eventually(TIMEOUT, "no host", async () => !(await hosts(world)).length);
   assert.equal(server.clients, 1, "the connection outlives the browser");
 });
 

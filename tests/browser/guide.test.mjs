@@ -14,14 +14,14 @@ import { World } from "./lib/world.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
 const guide = await readFile(join(root, "docs/GUIDE.md"), "utf8");
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 /** The guide says 30 seconds; the rest is for a machine that is busy. */
 const FOUND = 45_000;
 const ADDON = "me@example.org";
 const FIREFOX_SECTION = "The manifest needs an id, and an event page instead of a worker:";
 const missing = spawnSync(process.env.FIREFOX ?? "firefox-esr", ["--version"]).status !== 0;
 
-/** The first code block of a language behind `words`, wherever their lines are broken. */
+/** The first code block of a language after the text `words`, with any line breaks. */
 function code(language, words) {
   const pattern = words.split(/\s+/).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("\\s+");
   const at = guide.search(new RegExp(pattern));
@@ -68,7 +68,7 @@ async function made(t) {
 
 async function chromium(world, extension) {
   world.browser = await Chromium.launch({ profile: world.profile, extension, env: world.env });
-  const { url } = await eventually(PATIENCE, "the service worker", async () => {
+  const { url } = await eventually(TIMEOUT, "the service worker", async () => {
     const targets = await world.browser.devtools.targets();
     return targets.find(({ type, url }) => type === "service_worker" && url.endsWith("/worker.js"));
   });
@@ -81,13 +81,13 @@ test("the guide's quick start in Chromium: the host is found without a reload, a
   await writeFile(join(extension, "blank.html"), "<!doctype html>");
   const id = await chromium(world, extension);
   const console = await world.browser.console(id);
-  await eventually(PATIENCE, "the missing host on the console", () => console.lines.length > 0);
+  await eventually(TIMEOUT, "the missing host on the console", () => console.lines.length > 0);
 
   await install(world, id);
   await serve(t, world);
   try {
     await eventually(FOUND, "ticks", () => ticks(console.lines).length >= 2);
-    await eventually(PATIENCE, "the outcome", () => console.lines.includes("log: my message: sent"));
+    await eventually(TIMEOUT, "the outcome", () => console.lines.includes("log: my message: sent"));
   } catch (error) {
     t.diagnostic(`${console.lines.join("\n")}\n${await world.report()}`);
     throw error;
@@ -100,7 +100,7 @@ test("the guide's quick start in Chromium: the host is found without a reload, a
   await console.close();
   await world.browser.stopWorker(id, page);
   const next = await world.browser.console(id);
-  await eventually(PATIENCE, "ticks in the next worker", () => ticks(next.lines).length >= 2);
+  await eventually(TIMEOUT, "ticks in the next worker", () => ticks(next.lines).length >= 2);
   const all = [...ticks(console.lines), ...ticks(next.lines)];
   // One that was handled and not acknowledged when the worker was stopped comes again.
   const once = all.filter((number, at) => number !== all[at - 1]);
@@ -116,14 +116,14 @@ test("the guide's quick start in Firefox", { skip: missing && "there is no firef
   const firefox = await Firefox.launch({ profile, extension, addon: ADDON, env: world.env });
   t.after(() => firefox.close());
   const ours = () => firefox.console().filter((line) => !line.includes("RSLoader"));
-  await eventually(PATIENCE, "the missing host on the console", () => ours().length > 0);
+  await eventually(TIMEOUT, "the missing host on the console", () => ours().length > 0);
 
   const [, ...words] = /`(longwire install --extension me@\S+ .*?)`/.exec(guide)[1].split(" ");
   await world.longwire(...words);
   await serve(t, world);
   try {
     await eventually(FOUND, "ticks", () => ticks(ours()).length >= 2);
-    await eventually(PATIENCE, "the outcome", () => ours().some((line) => /my message:"? "?sent/.test(line)));
+    await eventually(TIMEOUT, "the outcome", () => ours().some((line) => /my message:"? "?sent/.test(line)));
   } catch (error) {
     t.diagnostic(`${firefox.output}\n${await world.report()}`);
     throw error;
@@ -156,11 +156,11 @@ async function folderWithPopup(world, manifest) {
 
 /** The popup and the worker get the same messages over one connection, with the worker's options. */
 async function attaches(world, page, workerLines) {
-  await eventually(PATIENCE, "the popup's session", () => page.evaluate(() => Array.isArray(globalThis.seen)));
+  await eventually(TIMEOUT, "the popup's session", () => page.evaluate(() => Array.isArray(globalThis.seen)));
   world.server.push(3);
   const seen = () => page.evaluate(() => globalThis.seen.flatMap(({ number }) => number ?? []));
-  await eventually(PATIENCE, "JSON in the popup", async () => (await seen()).length === 3);
-  await eventually(PATIENCE, "JSON in the worker", () => workerLines().some((line) => /number\W*:3/.test(line)));
+  await eventually(TIMEOUT, "JSON in the popup", async () => (await seen()).length === 3);
+  await eventually(TIMEOUT, "JSON in the worker", () => workerLines().some((line) => /number\W*:3/.test(line)));
   assert.deepEqual(await seen(), [1, 2, 3]);
   assert.equal(world.server.connections, 1, "one connection all along");
   assert.equal(world.server.headers["x-team"], "blue");

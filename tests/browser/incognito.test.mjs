@@ -9,7 +9,7 @@ import { eventually } from "./lib/eventually.mjs";
 import { World } from "./lib/world.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
 const WORKER = (url) => `import { connect } from "./longwire.js";
 connect().open("same", ${JSON.stringify(url)}).then((session) => {
@@ -40,7 +40,7 @@ test("the two workers of split incognito mode have separate sessions and positio
   await writeFile(join(extension, "worker.js"), WORKER(server.url));
   await world.longwire("install", "--extension", id, "--browser", "chromium");
   world.browser = await Chromium.launch({ profile: world.profile, extension, env: world.env });
-  await eventually(PATIENCE, "the normal worker's message", () => server.received.includes("normal"));
+  await eventually(TIMEOUT, "the normal worker's message", () => server.received.includes("normal"));
 
   const settings = await world.browser.devtools.open("chrome://extensions/");
   await settings.evaluate(
@@ -48,11 +48,11 @@ test("the two workers of split incognito mode have separate sessions and positio
     id,
   );
   // The permission reloads the extension.
-  await eventually(PATIENCE, "a private worker's message", async () => {
+  await eventually(TIMEOUT, "a private worker's message", async () => {
     if (server.received.includes("private")) return true;
     const page = await world.browser.open(id, "page.html");
     await page.evaluate((url) => chrome.windows.create({ incognito: true, url }), `chrome-extension://${id}/page.html`).catch(() => {});
-    return eventually(PATIENCE / 6, "the private worker", () => server.received.includes("private")).catch(() => false);
+    return eventually(TIMEOUT / 6, "the private worker", () => server.received.includes("private")).catch(() => false);
   });
   assert.equal(server.clients, 2, "a connection each");
 
@@ -63,7 +63,7 @@ test("the two workers of split incognito mode have separate sessions and positio
       const kept = Object.entries(await chrome.storage.session.get(null));
       return kept.filter(([name]) => name.startsWith("longwire:at:")).map(([name, { epoch }]) => [name, epoch]);
     });
-  await eventually(PATIENCE, "two positions", async () => (await positions()).length === 2);
+  await eventually(TIMEOUT, "two positions", async () => (await positions()).length === 2);
   const [[one, epoch], [other, another]] = await positions();
   assert.notEqual(one, other);
   assert.notEqual(epoch, another);

@@ -12,10 +12,10 @@ import { io as ours } from "../../client/dist/modules/io/index.js";
 import { eventually } from "./lib/eventually.mjs";
 import { World } from "./lib/world.mjs";
 
-const PATIENCE = 30_000;
+const TIMEOUT = 30_000;
 const APP = "com.example.options";
 
-/** What is dialled, and where a server of what options stands. `last`: the transport that it ends on. */
+/** What is dialled, and the options of the server there. `last`: the transport that it ends on. */
 const CASES = [
   { name: "nothing", opts: {} },
   { name: "path", opts: { path: "/live/io" }, server: { path: "/live/io" } },
@@ -83,18 +83,18 @@ async function record(options, wanted) {
   };
 }
 
-/** Dials by one client, and tells what the server saw. */
+/** Dials by one client, and returns what the server received. */
 async function dialled({ server: options, last = "websocket", again }, client, wanted) {
   const server = await record(options, wanted);
   const socket = client(server.url);
   const arrived = () => server.transports().length === 1 && server.transports()[0] === last;
   try {
-    await eventually(PATIENCE, `${last} at the server`, arrived);
+    await eventually(TIMEOUT, `${last} at the server`, arrived);
     const bytes = await socket.echo(Uint8Array.of(1, 2, 3));
     assert.deepEqual([...new Uint8Array(bytes)], [1, 2, 3]);
     if (again) {
       server.drop();
-      await eventually(PATIENCE, `${last} once more`, () => server.seen().beginnings.length > 1 && arrived());
+      await eventually(TIMEOUT, `${last} once more`, () => server.seen().beginnings.length > 1 && arrived());
     }
     return { ...server.seen(), port: server.port };
   } finally {
@@ -105,13 +105,13 @@ async function dialled({ server: options, last = "websocket", again }, client, w
 
 const byIo = (io, opts) => (url) => {
   const socket = io(url, { forceNew: true, reconnectionDelay: 10, ...opts });
-  return { echo: (bytes) => socket.timeout(PATIENCE).emitWithAck("echo", bytes), end: () => ended(socket, opts) };
+  return { echo: (bytes) => socket.timeout(TIMEOUT).emitWithAck("echo", bytes), end: () => ended(socket, opts) };
 };
 
 /** Disconnects; ours once the broker knows: what is not closed would dial the next server here. */
 async function ended(socket, { longwire }) {
   socket.disconnect();
-  if (longwire) await eventually(PATIENCE, "the session closed", () => longwire.bridge.sessions.length === 0);
+  if (longwire) await eventually(TIMEOUT, "the session closed", () => longwire.bridge.sessions.length === 0);
 }
 
 const bySession = (bridge, name, socketio) => (url) => {

@@ -15,7 +15,7 @@ import { program } from "./lib/io-program.mjs";
 import { World } from "./lib/world.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 const THEIRS = join(import.meta.dirname, "node_modules/socket.io-client/dist/socket.io.esm.min.js");
 
 /** The server of the program. */
@@ -120,7 +120,7 @@ test("io() behaves like socket.io-client, and survives the worker", async (t) =>
   world.page = await world.browser.open(world.id, "popup.html");
 
   await t.test("the same program, the same transcript", async () => {
-    const run = (module) => world.page.evaluateFor(PATIENCE, program, server.url, module);
+    const run = (module) => world.page.evaluateFor(TIMEOUT, program, server.url, module);
     const expected = await run("./socket.io.js");
     assert.deepEqual(await run("./io.js"), expected);
     assert.ok(expected.length > 40, `${expected.length} lines`);
@@ -131,25 +131,25 @@ test("io() behaves like socket.io-client, and survives the worker", async (t) =>
     await world.page.close();
     world.page = await world.browser.open(world.id, "popup.html");
     const lines = () => world.page.evaluate(async () => (await chrome.storage.local.get({ lines: [] })).lines);
-    const add = (...numbers) => world.page.evaluateFor(PATIENCE, (two) => chrome.runtime.sendMessage(two), numbers);
-    // Until then an event may be delivered again: the worker may have died before it had finished with it.
+    const add = (...numbers) => world.page.evaluateFor(TIMEOUT, (two) => chrome.runtime.sendMessage(two), numbers);
+    // Until then an event may be delivered again: the worker may have stopped before it had finished with it.
     const finished = () =>
-      eventually(PATIENCE, "everything finished", async () => {
+      eventually(TIMEOUT, "everything finished", async () => {
         const { sessions } = JSON.parse(await world.longwire("status", "--json"));
         return sessions.length > 0 && sessions.every(({ unacknowledged }) => unacknowledged === 0);
       });
     assert.equal(await add(1, 2), 3);
     const connections = server.feed.sockets.size;
     server.feed.emit("tick", 1);
-    await eventually(PATIENCE, "the first event", async () => (await lines()).includes("tick 1"));
+    await eventually(TIMEOUT, "the first event", async () => (await lines()).includes("tick 1"));
     for (const n of [2, 3]) {
       await finished();
       await world.browser.stopWorker(world.id, world.page);
-      await eventually(PATIENCE, "the host gone with its worker", async () => !(await world.hosts()).length);
+      await eventually(TIMEOUT, "the host gone with its worker", async () => !(await world.hosts()).length);
       server.feed.emit("tick", n);
       // A message wakes the worker, as a click on the popup does.
       assert.equal(await add(n, n), 2 * n);
-      await eventually(PATIENCE, `event ${n}`, async () => (await lines()).includes(`tick ${n}`));
+      await eventually(TIMEOUT, `event ${n}`, async () => (await lines()).includes(`tick ${n}`));
     }
     assert.deepEqual(await lines(), ["connect false", "tick 1", "connect true", "tick 2", "connect true", "tick 3"]);
     assert.equal(server.feed.sockets.size, connections, "one connection all along");
@@ -175,7 +175,7 @@ export * from "./io.js";
   await writeFile(join(folder, "io-fallback.js"), ours);
   world.browser = await Chromium.launch({ profile: world.profile, extension: folder, env: world.env });
   world.page = await world.browser.open(world.id, "page.html");
-  const run = (module) => world.page.evaluateFor(PATIENCE, program, server.url, module);
+  const run = (module) => world.page.evaluateFor(TIMEOUT, program, server.url, module);
   const expected = await run("./socket.io.js");
   assert.deepEqual(await run("./io-fallback.js"), expected);
   assert.ok(expected.length > 40, `${expected.length} lines`);

@@ -1,5 +1,5 @@
-// The onboarding page of examples/hello in a real Chromium: a user without Longwire is told what to do, installs it while
-// the page is open, and the waiting worker goes on. SCREENSHOTS=docs/pictures takes the pictures of docs/PUBLISHING.md.
+// The onboarding page of examples/hello in a real Chromium: a user without Longwire sees what to do, installs it while
+// the page is open, and the waiting worker continues. SCREENSHOTS=docs/pictures takes the pictures of docs/PUBLISHING.md.
 
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { eventually } from "./lib/eventually.mjs";
 import { World } from "./lib/world.mjs";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
 /** What the element shows, as text. */
 const shown = (page) =>
@@ -31,25 +31,25 @@ test("a user without Longwire is guided through the installation, and the page c
   t.after(() => world.end());
   await world.launch();
   await world.page.evaluate((url) => chrome.storage.local.set({ url }), world.server.url);
-  await eventually(PATIENCE, "the popup shows the link to the page", () =>
+  await eventually(TIMEOUT, "the popup shows the link to the page", () =>
     world.page.evaluate(() => document.querySelector("#setup").hidden === false),
   );
 
   const page = await world.browser.open(world.id, "onboarding.html");
-  await eventually(PATIENCE, "the missing host", async () => (await shown(page)).state === "missing");
+  await eventually(TIMEOUT, "the missing host", async () => (await shown(page)).state === "missing");
   const { text } = await shown(page);
   assert.match(text, /Longwire hello needs Longwire, which is not installed/);
   assert.ok(text.includes(`longwire install --extension ${world.id}`), "the command names this extension");
   await picture(page, "missing");
 
   await world.longwire("install", "--extension", world.id, "--browser", "chromium");
-  await eventually(PATIENCE, "the page notices", async () => (await shown(page)).state === "ready");
+  await eventually(TIMEOUT, "the page notices", async () => (await shown(page)).state === "ready");
   assert.match((await shown(page)).text, /^Found Longwire \d/);
   await picture(page, "ready");
 
-  await eventually(PATIENCE, "the worker goes on by itself", () => world.server.clients === 1);
+  await eventually(TIMEOUT, "the worker goes on by itself", () => world.server.clients === 1);
   world.server.push(3);
-  await eventually(PATIENCE, "three messages in the extension", async () => {
+  await eventually(TIMEOUT, "three messages in the extension", async () => {
     const { messages = [] } = await world.page.evaluate(() => chrome.storage.local.get("messages"));
     return messages.length === 3;
   });

@@ -17,7 +17,7 @@ import { World } from "./lib/world.mjs";
 const run = promisify(execFile);
 const examples = resolve(import.meta.dirname, "../../examples");
 const client = resolve(import.meta.dirname, "../../client");
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 const noFirefox = spawnSync(process.env.FIREFOX ?? "firefox-esr", ["--version"]).status !== 0 && "there is no firefox-esr here";
 
 async function startServer(t, port = "0") {
@@ -27,11 +27,11 @@ async function startServer(t, port = "0") {
     stdio: ["ignore", "pipe", "inherit"],
   });
   t.after(() => server.kill("SIGKILL"));
-  const [line] = await soon(PATIENCE, "the server's port", once(createInterface({ input: server.stdout }), "line"));
+  const [line] = await soon(TIMEOUT, "the server's port", once(createInterface({ input: server.stdout }), "line"));
   return { server, port: line };
 }
 
-/** A world with the built extension, its server on a free port, and the commands of the README. */
+/** An environment with the built extension, its server on a free port, and the commands of the README. */
 async function made(t) {
   const world = await World.make();
   t.after(() => world.end());
@@ -54,7 +54,7 @@ async function made(t) {
 /** From nothing to a finished task, and to another one after the server was started again. */
 async function draws(t, page, { server, port }) {
   const shown = () => page.evaluate(() => document.body.textContent).catch(() => "");
-  const shows = (text) => eventually(PATIENCE, `"${text}" on the page`, async () => (await shown()).includes(text));
+  const shows = (text) => eventually(TIMEOUT, `"${text}" on the page`, async () => (await shown()).includes(text));
   const click = () => page.evaluate(() => document.querySelector("button").click());
   await shows("connected");
   await click();
@@ -62,11 +62,11 @@ async function draws(t, page, { server, port }) {
   const gone = once(server, "exit");
   server.kill("SIGTERM");
   await gone;
-  await eventually(PATIENCE, "the loss on the page", async () => !(await shown()).includes("connected"));
+  await eventually(TIMEOUT, "the loss on the page", async () => !(await shown()).includes("connected"));
   await startServer(t, port);
   await shows("connected");
   await click();
-  await eventually(PATIENCE, "the next task", () => page.evaluate(() => !document.querySelector("progress") && !document.querySelector("button").disabled));
+  await eventually(TIMEOUT, "the next task", () => page.evaluate(() => !document.querySelector("progress") && !document.querySelector("button").disabled));
   assert.match(await shown(), /done: 250 characters/);
 }
 

@@ -9,7 +9,7 @@ import { eventually } from "./lib/eventually.mjs";
 import { World } from "./lib/world.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
 test("the extension of the README connects, sends and receives", async (t) => {
   const world = await World.make();
@@ -40,10 +40,10 @@ test("the extension of the README connects, sends and receives", async (t) => {
   const latest = () => world.page.evaluate(() => chrome.storage.local.get("latest").then(({ latest }) => latest));
 
   try {
-    await eventually(PATIENCE, "the message that the code sends", () => world.server.received.length > 0);
+    await eventually(TIMEOUT, "the message that the code sends", () => world.server.received.length > 0);
     assert.deepEqual(JSON.parse(world.server.received[0]), { type: "start", job: 7 });
     world.server.push(3);
-    await eventually(PATIENCE, "the last message stored", async () => (await latest())?.number === 3);
+    await eventually(TIMEOUT, "the last message stored", async () => (await latest())?.number === 3);
   } catch (error) {
     t.diagnostic(await world.report());
     throw error;

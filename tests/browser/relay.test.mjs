@@ -12,7 +12,7 @@ import { eventually } from "./lib/eventually.mjs";
 import { World } from "./lib/world.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
 const WORKER = (url) => `import { connect } from "./longwire.js";
 import { relay } from "./relay.js";
@@ -82,22 +82,22 @@ test("content scripts receive and send through the worker, and survive it", asyn
   await world.longwire("install", "--extension", id, "--browser", "chromium");
   const extension = await extensionOf(world);
   world.browser = await Chromium.launch({ profile: world.profile, extension, env: world.env });
-  await eventually(PATIENCE, "the worker's connection", () => server.clients === 1);
+  await eventually(TIMEOUT, "the worker's connection", () => server.clients === 1);
   const { devtools } = world.browser;
   const web = await webServer(t);
 
   const pages = [await devtools.open(`${web}/one`), await devtools.open(`${web}/two`)];
   for (const page of pages) {
-    await eventually(PATIENCE, "a page's message is sent", async () => (await data(page)).sent === "sent");
+    await eventually(TIMEOUT, "a page's message is sent", async () => (await data(page)).sent === "sent");
   }
   assert.deepEqual(server.received.toSorted(), ["from /one", "from /two"]);
   assert.equal(server.clients, 1, "one connection for all");
   const refused = await devtools.open(`${web}/refused`);
-  await eventually(PATIENCE, "a page is refused", async () => (await data(refused)).error === "relay-refused");
+  await eventually(TIMEOUT, "a page is refused", async () => (await data(refused)).error === "relay-refused");
 
   server.push(300);
   for (const page of pages) {
-    await eventually(PATIENCE, "300 messages in a page", async () => (await seen(page)).length === 300);
+    await eventually(TIMEOUT, "300 messages in a page", async () => (await seen(page)).length === 300);
   }
   const [first] = await Promise.all(pages.map(seen));
 
@@ -105,7 +105,7 @@ test("content scripts receive and send through the worker, and survive it", asyn
   await world.browser.stopWorker(id, world.page);
   server.push(300);
   for (const page of pages) {
-    await eventually(PATIENCE, "600 messages in a page", async () => (await seen(page)).length >= 600);
+    await eventually(TIMEOUT, "600 messages in a page", async () => (await seen(page)).length >= 600);
   }
   for (const page of pages) {
     const all = await seen(page);
@@ -117,7 +117,7 @@ test("content scripts receive and send through the worker, and survive it", asyn
   const { sessions } = JSON.parse(await world.longwire("status", "--json"));
   assert.equal(sessions.find(({ session }) => session === "pages").clients, 3);
   await pages[1].close();
-  await eventually(PATIENCE, "the closed page's client leaves", async () => {
+  await eventually(TIMEOUT, "the closed page's client leaves", async () => {
     const { sessions: now } = JSON.parse(await world.longwire("status", "--json"));
     return now.find(({ session }) => session === "pages").clients === 2;
   });

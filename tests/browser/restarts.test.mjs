@@ -10,11 +10,11 @@ import { Chromium } from "./lib/chromium.mjs";
 import { OddServer } from "./lib/odd-server.mjs";
 import { World } from "./lib/world.mjs";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 /** Messages that may wait while the worker is stopped. */
 const AHEAD = 100;
 
-/** A world with the extension installed and connected to the numbering server. */
+/** An environment with the extension installed and connected to the numbering server. */
 async function connected(t) {
   const world = await World.make();
   t.after(() => world.end());
@@ -22,7 +22,7 @@ async function connected(t) {
   await world.launch();
   await collect(world.page);
   await world.page.evaluate((url) => chrome.storage.local.set({ url }), world.server.url);
-  await eventually(PATIENCE, "a connection at the server", () => world.server.clients === 1);
+  await eventually(TIMEOUT, "a connection at the server", () => world.server.clients === 1);
   return world;
 }
 
@@ -56,18 +56,18 @@ test("twenty stops under load: no message lost or delivered twice, all in order"
   };
   for (let stop = 1; stop <= 20; stop += 1) {
     const before = await look();
-    await eventually(PATIENCE, `messages before stop ${stop}`, async () => (await look()) > before + 5);
+    await eventually(TIMEOUT, `messages before stop ${stop}`, async () => (await look()) > before + 5);
     await world.browser.stopWorker(world.id, page);
     // A message wakes the worker, as a click on the popup does.
     const { outcome } = await page.evaluateFor(
-      PATIENCE,
+      TIMEOUT,
       (text) => chrome.runtime.sendMessage({ type: "send", text }),
       `after stop ${stop}`,
     );
     assert.equal(outcome, "sent");
   }
   clearInterval(load);
-  await eventually(PATIENCE, `message ${last}`, async () => (await ticks(page)).at(-1) === last);
+  await eventually(TIMEOUT, `message ${last}`, async () => (await ticks(page)).at(-1) === last);
   assert.deepEqual(await ticks(page), upTo(last));
   assert.deepEqual(server.received, upTo(20).map((stop) => `after stop ${stop}`));
   assert.equal(server.connections, 1, "one connection all along");
@@ -77,12 +77,12 @@ test("the extension is reloaded, and the browser restarted: nothing lost", async
   const world = await connected(t);
   const { server } = world;
   server.push(10);
-  await eventually(PATIENCE, "ten messages", async () => (await ticks(world.page)).length === 10);
+  await eventually(TIMEOUT, "ten messages", async () => (await ticks(world.page)).length === 10);
   const again = async (what) => {
     world.page = await world.browser.open(world.id, "popup.html");
     const last = server.push(1);
     const stored = () => world.page.evaluate(() => chrome.storage.local.get({ messages: [] }));
-    await eventually(PATIENCE, `message ${last} after ${what}`, async () => {
+    await eventually(TIMEOUT, `message ${last} after ${what}`, async () => {
       const { messages } = await stored();
       return messages.some(({ text }) => text.includes(`"number":${last}}`));
     });
@@ -96,7 +96,7 @@ test("the extension is reloaded, and the browser restarted: nothing lost", async
   const [[host]] = await world.hosts();
   await world.page.evaluate(() => void setTimeout(() => chrome.runtime.reload(), 50));
   const isHost = ([pid]) => pid === host;
-  await eventually(PATIENCE, "the host gone with the extension", async () => !(await world.hosts()).some(isHost));
+  await eventually(TIMEOUT, "the host gone with the extension", async () => !(await world.hosts()).some(isHost));
   server.push(10);
   await again("a reload");
 
@@ -116,10 +116,10 @@ test("two profiles of one user have separate sessions", async (t) => {
   const page = await browser.open(world.id, "popup.html");
   await collect(page);
   await page.evaluate((url) => chrome.storage.local.set({ url }), world.server.url);
-  await eventually(PATIENCE, "two connections", () => world.server.clients === 2);
+  await eventually(TIMEOUT, "two connections", () => world.server.clients === 2);
   world.server.push(20);
   for (const each of [world.page, page]) {
-    await eventually(PATIENCE, "twenty messages", async () => (await ticks(each)).length === 20);
+    await eventually(TIMEOUT, "twenty messages", async () => (await ticks(each)).length === 20);
     assert.deepEqual(await ticks(each), upTo(20));
   }
   const brokers = (await world.processes()).filter(([, command]) => !command.includes("chrome-extension://"));
@@ -138,17 +138,17 @@ test("a page and the worker share a session, each at its own pace", async (t) =>
   });
   server.push(30);
   const mine = () => page.evaluate(() => globalThis.mine);
-  await eventually(PATIENCE, "thirty in the page", async () => (await mine()).length === 30);
-  await eventually(PATIENCE, "thirty in the worker", async () => (await ticks(page)).length === 30);
+  await eventually(TIMEOUT, "thirty in the page", async () => (await mine()).length === 30);
+  await eventually(TIMEOUT, "thirty in the worker", async () => (await ticks(page)).length === 30);
   await world.browser.stopWorker(world.id, page);
   server.push(10);
-  await eventually(PATIENCE, "forty in the page", async () => (await mine()).length === 40);
+  await eventually(TIMEOUT, "forty in the page", async () => (await mine()).length === 40);
   assert.deepEqual(await mine(), upTo(40));
   const { outcome } = await page.evaluate(() => globalThis.session.send("from the page"));
   assert.equal(outcome, "sent");
   assert.deepEqual(server.received, ["from the page"]);
   await page.evaluate(() => chrome.runtime.sendMessage({ type: "state" }));
-  await eventually(PATIENCE, "forty in the worker", async () => (await ticks(page)).length === 40);
+  await eventually(TIMEOUT, "forty in the worker", async () => (await ticks(page)).length === 40);
   assert.deepEqual(await ticks(page), upTo(40));
 });
 
@@ -156,7 +156,7 @@ test("messages larger than the pipe accepts, in every form", async (t) => {
   const world = await connected(t);
   const odd = await OddServer.start();
   t.after(() => odd.stop());
-  const result = await world.page.evaluateFor(PATIENCE, async (url) => {
+  const result = await world.page.evaluateFor(TIMEOUT, async (url) => {
     const { connect } = await import("./longwire.js");
     const session = await connect({ client: "page" }).open("large", url, { format: "json" });
     const bytes = new Uint8Array(5 * 1024 * 1024).map((_, at) => (at * 7) % 253);
@@ -183,7 +183,7 @@ test("each fault of the native host has its own error, with the fix", async (t) 
   t.after(() => world.end());
   await world.launch();
   const failure = () =>
-    world.page.evaluateFor(PATIENCE, async () => {
+    world.page.evaluateFor(TIMEOUT, async () => {
       const { connect } = await import("./longwire.js");
       const error = await connect({ client: "page" }).open("x", "ws://127.0.0.1:9/").catch((error) => error);
       const { code, fix, doctor, detail } = error;
@@ -198,7 +198,7 @@ test("each fault of the native host has its own error, with the fix", async (t) 
   const manifest = join(world.profile, "NativeMessagingHosts", "com.longwire.bridge.json");
   const content = JSON.parse(await readFile(manifest, "utf8"));
   content.allowed_origins = [`chrome-extension://${world.id}/`];
-  // It takes the greeting first: browsers have other words for one that ends while it is written to.
+  // It reads the greeting first: browsers report another error for one that ends while it is written to.
   const host = join(world.folder, "ends-at-once");
   await writeFile(host, "#!/bin/sh\nhead -c 4 >/dev/null\n", { mode: 0o755 });
   await writeFile(manifest, JSON.stringify({ ...content, path: host }));

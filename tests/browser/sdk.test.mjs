@@ -1,5 +1,5 @@
 // LongwireSocket against the browser's own WebSocket, in one page: the same things are done with both, and what they
-// tell must be the same: without the option `session` ours is to be exactly the standard's.
+// report must be the same: without the option `session` ours must behave exactly like the standard's.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -11,7 +11,7 @@ import { join, resolve } from "node:path";
 import { eventually, soon } from "./lib/eventually.mjs";
 import { Server } from "./lib/server.mjs";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 const ID = "cfgjijgalloanpinpjgfgakgkbhlgcka";
 const root = resolve(import.meta.dirname, "../..");
 const isWindows = process.platform === "win32";
@@ -55,7 +55,7 @@ class Pipe {
     const id = this.#number;
     const answer = new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
     this.out.write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
-    return soon(PATIENCE, method, answer);
+    return soon(TIMEOUT, method, answer);
   }
 }
 
@@ -85,13 +85,13 @@ try {
     const { result } = await devtools.send("Runtime.evaluate", { expression, returnByValue: true }, sessionId);
     return result.value;
   };
-  await eventually(PATIENCE, "the popup", () => evaluate("document.readyState === 'complete' && !!document.getElementById('where')"));
+  await eventually(TIMEOUT, "the popup", () => evaluate("document.readyState === 'complete' && !!document.getElementById('where')"));
   await evaluate(`document.getElementById("url").value = ${JSON.stringify(server.url)}; document.getElementById("where").requestSubmit()`);
-  await eventually(PATIENCE, "a connection at the server", () => server.clients === 1);
-  await eventually(PATIENCE, "open", async () => /^open/.test((await evaluate("document.getElementById('state').textContent.trim()")) ?? ""));
+  await eventually(TIMEOUT, "a connection at the server", () => server.clients === 1);
+  await eventually(TIMEOUT, "open", async () => /^open/.test((await evaluate("document.getElementById('state').textContent.trim()")) ?? ""));
   server.push(3);
   const lines = "[...document.querySelectorAll('ol li')].map((line) => line.textContent).join('\\n')";
-  await eventually(PATIENCE, "three messages in the popup", async () => /"number":3/.test(await evaluate(lines)));
+  await eventually(TIMEOUT, "three messages in the popup", async () => /"number":3/.test(await evaluate(lines)));
   console.log(`${browser}: a connection and three messages`);
 } finally {
   child.kill();

@@ -10,9 +10,9 @@ import { eventually } from "./lib/eventually.mjs";
 import { World } from "./lib/world.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
-/** A worker that makes a socket when it is told to, and notes what happens to it. */
+/** A worker that creates a socket on request, and records its events. */
 const WORKER = `
 import { LongwireSocket } from "./longwire.js";
 let socket;
@@ -46,9 +46,9 @@ async function started(t) {
   await world.longwire("install", "--extension", world.id, "--browser", "chromium");
   world.browser = await Chromium.launch({ profile: world.profile, extension, env: world.env });
   world.page = await world.browser.open(world.id, "page.html");
-  world.tell = (message) => world.page.evaluate((one) => chrome.runtime.sendMessage(one), message);
+  world.request = (message) => world.page.evaluate((one) => chrome.runtime.sendMessage(one), message);
   world.sees = (line) =>
-    eventually(PATIENCE, `the worker sees: ${line}`, async () => (await world.tell({ type: "look" })).some((seen) => seen.startsWith(line)));
+    eventually(TIMEOUT, `the worker sees: ${line}`, async () => (await world.request({ type: "look" })).some((seen) => seen.startsWith(line)));
   return world;
 }
 
@@ -73,41 +73,41 @@ test("navigating away closes the sockets of the page with 1001, and no others", 
   await page.evaluate(() => {
     location.href = "other.html";
   });
-  await eventually(PATIENCE, "one connection closed", () => server.closes.length === 1);
+  await eventually(TIMEOUT, "one connection closed", () => server.closes.length === 1);
   assert.deepEqual(server.closes, [1001]);
-  const heard = await other.evaluate(async () => {
-    const message = new Promise((heard) => socket.addEventListener("message", ({ data }) => heard(data)));
+  const received = await other.evaluate(async () => {
+    const message = new Promise((received) => socket.addEventListener("message", ({ data }) => received(data)));
     socket.send("still here");
     return message;
   });
-  assert.match(heard, /still here/);
+  assert.match(received, /still here/);
 });
 
 test("standard: the next worker's socket is the only one; without a next worker it closes", async (t) => {
   const world = await started(t);
   const { server, browser, page } = world;
-  await world.tell({ type: "open", url: server.url });
+  await world.request({ type: "open", url: server.url });
   await world.sees("open");
   await browser.stopWorker(world.id, page);
-  await world.tell({ type: "open", url: server.url });
+  await world.request({ type: "open", url: server.url });
   await world.sees("open");
-  await eventually(PATIENCE, "the first connection closed", () => server.closes.length === 1);
+  await eventually(TIMEOUT, "the first connection closed", () => server.closes.length === 1);
   assert.deepEqual([server.connections, server.clients, server.closes], [2, 1, [1001]]);
   await browser.stopWorker(world.id, page);
-  await eventually(PATIENCE, "the second connection closed", () => server.clients === 0);
+  await eventually(TIMEOUT, "the second connection closed", () => server.clients === 0);
   assert.deepEqual(server.closes, [1001, 1001]);
 });
 
 test("standard: a host that crashes is replaced under the same connection", async (t) => {
   const world = await started(t);
   const { server } = world;
-  await world.tell({ type: "open", url: server.url });
+  await world.request({ type: "open", url: server.url });
   await world.sees("open");
   for (const [pid] of await world.hosts()) process.kill(pid, "SIGKILL");
   server.push(3);
   await world.sees('message {"type":"tick","number":3}');
-  await world.tell({ type: "send", text: "and back" });
-  await eventually(PATIENCE, "a message at the server", () => server.received.includes("and back"));
+  await world.request({ type: "send", text: "and back" });
+  await eventually(TIMEOUT, "a message at the server", () => server.received.includes("and back"));
   assert.equal(server.connections, 1);
 });
 
@@ -115,31 +115,31 @@ test("persistent: the connection survives workers, and a drop is reported and re
   const world = await started(t);
   const { server, browser, page } = world;
   const open = { type: "open", url: server.url, options: { session: "lasting" } };
-  await world.tell(open);
+  await world.request(open);
   await world.sees("open");
   server.push(1);
   await world.sees('message {"type":"tick","number":1}');
   await browser.stopWorker(world.id, page);
   server.push(1);
-  await world.tell(open);
+  await world.request(open);
   await world.sees('message {"type":"tick","number":2}');
   assert.equal(server.connections, 1);
   await server.stop();
   await world.sees("reconnecting");
-  await world.tell({ type: "send", text: "meanwhile" });
+  await world.request({ type: "send", text: "meanwhile" });
   await server.restart();
   await world.sees("resumed");
-  await eventually(PATIENCE, "what was sent meanwhile", () => server.received.includes("meanwhile"));
+  await eventually(TIMEOUT, "what was sent meanwhile", () => server.received.includes("meanwhile"));
 });
 
 test("in a dedicated worker the error names where sockets can be created, and no permission", async (t) => {
   const world = await started(t);
-  const told = await world.page.evaluate(
+  const texts = await world.page.evaluate(
     () =>
       new Promise((resolve) => {
         new Worker("dedicated.js", { type: "module" }).onmessage = ({ data }) => resolve(data);
       }),
   );
-  assert.match(told, /dedicated worker/);
-  assert.doesNotMatch(told, /permissions/);
+  assert.match(texts, /dedicated worker/);
+  assert.doesNotMatch(texts, /permissions/);
 });

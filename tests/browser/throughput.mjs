@@ -16,12 +16,12 @@ const SIZES = new Map([
   [1024, 1],
   [64_000, 50],
 ]);
-const PATIENCE = 120_000;
+const TIMEOUT = 120_000;
 
 /** Messages in one write: the server must not be the slowest. */
 const CHUNK = 500;
 
-/** Sends `n` messages of `size` bytes to whoever connects to `/?n=..&size=..` and says a word, as fast as TCP takes them. */
+/** Sends `n` messages of `size` bytes to each client of `/?n=..&size=..` after its first message, as fast as TCP accepts them. */
 async function blaster() {
   const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false });
   await new Promise((done) => server.once("listening", done));
@@ -37,7 +37,7 @@ async function blaster() {
         if (!request.socket.write(chunk)) return request.socket.once("drain", more);
       }
     };
-    // Whoever listens says when.
+    // The client decides when.
     socket.once("message", more);
   });
   return server;
@@ -148,7 +148,7 @@ try {
     for (const [size, part] of SIZES) {
       for (const [name, work] of Object.entries(inPage)) {
         const n = (name === "plain native host" ? Math.min(COUNT, PLAIN_COUNT) : COUNT) / part;
-        const took = await world.page.evaluateFor(PATIENCE, work, n, size, url);
+        const took = await world.page.evaluateFor(TIMEOUT, work, n, size, url);
         const key = `${name} ${size}`;
         rates.set(key, [...(rates.get(key) ?? []), Math.round((n / took) * 1000)]);
       }

@@ -48,7 +48,7 @@ function expected(count, length) {
 test("an upload of 120 MB that waits for bufferedAmount arrives completely", async (t) => {
   const { world, seen, url } = await started(t);
   const since = Date.now();
-  const told = await world.page.evaluateFor(
+  const result = await world.page.evaluateFor(
     LONG,
     async (url) => {
       const { LongwireSocket } = await import("./longwire.js");
@@ -67,12 +67,12 @@ test("an upload of 120 MB that waits for bufferedAmount arrives completely", asy
     },
     url,
   );
-  t.diagnostic(`120 MB in ${Date.now() - since} ms; at most ${told.most} bytes in bufferedAmount`);
+  t.diagnostic(`120 MB in ${Date.now() - since} ms; at most ${result.most} bytes in bufferedAmount`);
   assert.equal(seen.bytes, 120 * MIB);
   assert.equal(seen.hash.digest("hex"), expected(120, MIB));
-  assert.deepEqual([told.code, told.wasClean], [1000, true]);
+  assert.deepEqual([result.code, result.wasClean], [1000, true]);
   await eventually(LONG, "the server's end", () => seen.closed === 1000);
-  assert.ok(told.most <= 5 * MIB, `bufferedAmount was ${told.most}`);
+  assert.ok(result.most <= 5 * MIB, `bufferedAmount was ${result.most}`);
 });
 
 test("Blobs from a session arrive in order", async (t) => {

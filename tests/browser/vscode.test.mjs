@@ -14,7 +14,7 @@ import { World } from "./lib/world.mjs";
 
 const examples = resolve(import.meta.dirname, "../../examples");
 const folder = join(examples, "vscode-progress");
-const PATIENCE = 90_000;
+const TIMEOUT = 90_000;
 
 /** The site of examples/frappe on a free port; it ends with the test. */
 async function site(t) {
@@ -26,7 +26,7 @@ async function site(t) {
   t.after(() => server.kill("SIGKILL"));
   const connections = [];
   const lines = createInterface({ input: server.stdout });
-  const [port] = await soon(PATIENCE, "the site's port", once(lines, "line"));
+  const [port] = await soon(TIMEOUT, "the site's port", once(lines, "line"));
   lines.on("line", (line) => connections.push(line));
   return { url: `http://127.0.0.1:${port}`, connections };
 }
@@ -48,17 +48,17 @@ test("a task continues in a reloaded VS Code window: each step once, over one co
   const lines = () => code.texts(".pane-body .monaco-list-row .label-name");
   const percents = async () => (await lines()).flatMap((line) => /^report: (\d+) %$/.exec(line)?.[1] ?? []).map(Number);
   try {
-    await eventually(PATIENCE, "the extension asks to sign in", async () => /sign in/.test(await status()));
+    await eventually(TIMEOUT, "the extension asks to sign in", async () => /sign in/.test(await status()));
     await code.click(".notifications-toasts .monaco-button", "Sign In");
     await code.type(".quick-input-widget input", "abc");
-    await eventually(PATIENCE, "a connection", async () => /open/.test(await status()));
+    await eventually(TIMEOUT, "a connection", async () => /open/.test(await status()));
     await code.click("[id='longwire.vscode-progress.frappeProgress'] a", "Frappe");
-    await eventually(PATIENCE, "the first steps", async () => (await percents()).length >= 4);
+    await eventually(TIMEOUT, "the first steps", async () => (await percents()).length >= 4);
     await code.reload();
-    await eventually(PATIENCE, "the last step in the reloaded window", async () => (await percents()).includes(100));
+    await eventually(TIMEOUT, "the last step in the reloaded window", async () => (await percents()).includes(100));
     const wanted = Array.from({ length: 20 }, (_, at) => 100 - 5 * at);
     assert.deepEqual(await percents(), wanted);
-    await eventually(PATIENCE, "the message at the end", async () => (await lines()).includes("Task report is done"));
+    await eventually(TIMEOUT, "the message at the end", async () => (await lines()).includes("Task report is done"));
     assert.equal(connections.filter((line) => line.includes("connected")).length, 1, "one connection all along");
   } catch (error) {
     t.diagnostic(`${await status()}\n${(await lines()).join("\n")}\n${code.output}`);

@@ -14,7 +14,7 @@ import { Recorder } from "./lib/recorder.mjs";
 import { skipUnless } from "./lib/skip.mjs";
 import { World } from "./lib/world.mjs";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 const KINDS = ["ws", "sse", "poll"];
 const ORIGIN = `chrome-extension://cfgjijgalloanpinpjgfgakgkbhlgcka/`;
 const PROGRAM = process.env.LONGWIRE ?? resolve(import.meta.dirname, "../../target/debug/longwire");
@@ -140,7 +140,7 @@ test("the same URLs are dialled as browsers dial them, and every difference has 
   const host = new NativeHost(PROGRAM, ORIGIN, world.env);
   t.after(() => host.end());
   const protocols = { ws: "websocket", sse: "sse", poll: "poll" };
-  const dial = (session, url, options) => host.say({ type: "open", id: session, session, url, options });
+  const dial = (session, url, options) => host.send({ type: "open", id: session, session, url, options });
   for (const way of Object.keys(ways)) {
     for (const kind of KINDS) {
       const through = way === "tinyproxy" ? { proxy: `http://127.0.0.1:${proxy}` } : {};
@@ -151,14 +151,14 @@ test("the same URLs are dialled as browsers dial them, and every difference has 
   const isOpen = (session) =>
     host.frames.some((frame) => frame.type === "state" && frame.session === session && frame.state === "open");
   const sessions = Object.keys(ways).flatMap((way) => KINDS.map((kind) => `${way} ${kind}`));
-  await eventually(PATIENCE, "every session of Longwire's open", () => sessions.every(isOpen)).catch((error) => {
+  await eventually(TIMEOUT, "every session of Longwire's open", () => sessions.every(isOpen)).catch((error) => {
     const states = host.frames.filter(({ type }) => type === "state" || type === "error");
     throw new Error(`${error.message}: ${JSON.stringify(states)}`);
   });
   assert.deepEqual(opened.chromium.filter((end) => end !== "open"), [], "Chromium opens all");
   assert.deepEqual(opened.firefox.filter((end) => end !== "open"), [], "Firefox opens all");
 
-  // What the proxy is asked by each: the same, whoever asks.
+  // What each client requests from the proxy: the same.
   const connects = recorder.seen.filter(({ line }) => line.startsWith("CONNECT 127.0.0.1:"));
   const asked = (client) =>
     connects
@@ -170,7 +170,7 @@ test("the same URLs are dialled as browsers dial them, and every difference has 
   assert.ok(names.every((name) => asked(/Firefox/)[0].includes(name)));
 
   const unexplained = [];
-  const tell = (way, kind, name, text, reason) => {
+  const report = (way, kind, name, text, reason) => {
     t.diagnostic(`${way} ${kind}: ${name}: ${text}: ${reason ?? "NO REASON"}`);
     if (!reason) unexplained.push(`${way} ${kind}: ${name}: ${text}`);
   };
@@ -184,12 +184,12 @@ test("the same URLs are dialled as browsers dial them, and every difference has 
           const lower = name.toLowerCase();
           const own = spelled.get(lower);
           // What a balancer has written is the balancer's.
-          if (own === undefined) tell(way, kind, name, `${client} sends it`, NOT_SENT[lower]);
+          if (own === undefined) report(way, kind, name, `${client} sends it`, NOT_SENT[lower]);
           else if (own !== name && way !== "haproxy") unexplained.push(`${way} ${kind}: ${own} is ${name} in ${client}`);
         }
         const known = new Set(theirs.headers.map(([name]) => name.toLowerCase()));
         for (const [lower, name] of spelled) {
-          if (!known.has(lower)) tell(way, kind, name, `${client} does not send it`, ONLY_OURS[lower]);
+          if (!known.has(lower)) report(way, kind, name, `${client} does not send it`, ONLY_OURS[lower]);
         }
       }
     }

@@ -1,5 +1,5 @@
 // The code blocks of the documents: each JavaScript and TypeScript block is checked against the types of the packed package,
-// so that every option and method in it exists, and run with a fake browser, a server that says something, and stand-ins
+// so that every option and method in it exists, and run with a fake browser, a server that sends something, and stand-ins
 // for the reader's own functions. JSON is parsed. What is run by another test is named with that test.
 
 import assert from "node:assert/strict";

@@ -13,7 +13,7 @@ import { presets, servePresets } from "./lib/preset-servers.mjs";
 import { brokersOf } from "./lib/harness.mjs";
 
 const SECONDS = Number(process.env.SECONDS_IDLE ?? 200);
-const PATIENCE = 30_000;
+const TIMEOUT = 30_000;
 
 test(`no preset loses its link within ${SECONDS} idle seconds behind a proxy`, async (t) => {
   const home = await mkdtemp(join(tmpdir(), "longwire-"));
@@ -40,7 +40,7 @@ test(`no preset loses its link within ${SECONDS} idle seconds behind a proxy`, a
     const silent = { heartbeat: false, reconnect: false };
     links.push(await openLink(bridge, `no heartbeat through ${proxy}`, `ws://127.0.0.1:${port}/silent`, silent));
   }
-  await within(PATIENCE, "all links open", Promise.all(links.map(({ open }) => open)));
+  await within(TIMEOUT, "all links open", Promise.all(links.map(({ open }) => open)));
   await new Promise((resolve) => setTimeout(resolve, SECONDS * 1000));
   for (const { name, lost, session } of links) {
     await t.test(name, async () => {
@@ -54,7 +54,7 @@ test(`no preset loses its link within ${SECONDS} idle seconds behind a proxy`, a
       const text = ({ text, json }) => text ?? JSON.stringify(json);
       const heard = new Promise((resolve) => session.on("message", (message) => text(message) === wanted && resolve()));
       await session.send(end ? JSON.stringify(echo) + end : echo);
-      await within(PATIENCE, wanted, heard);
+      await within(TIMEOUT, wanted, heard);
     });
   }
 });

@@ -1,5 +1,5 @@
 // The recipes of docs/GUIDE.md, "Development tools", run with the tools in empty projects in which npm has installed the packed
-// package: each builds or runs an extension whose worker says hello to a server through the native host. Only what a
+// package: each builds or runs an extension whose worker sends hello to a server through the native host. Only what a
 // machine without a screen needs is added.
 
 import assert from "node:assert/strict";
@@ -19,7 +19,7 @@ const guide = (await readFile(join(root, "docs/GUIDE.md"), "utf8")).split("## De
 const { key } = JSON.parse(await readFile(join(root, "examples/hello/manifest.json"), "utf8"));
 /** What the worker of the WXT recipe, which the others use as well, sends. */
 const HELLO = "hello from WXT";
-const PATIENCE = 90_000;
+const TIMEOUT = 90_000;
 const ADDON = "me@example.org";
 const CHROMIUM = process.env.CHROMIUM ?? "chromium";
 const FIREFOX = process.env.FIREFOX ?? "firefox-esr";
@@ -34,13 +34,13 @@ function block(words, nth = 0) {
 
 const run = promisify(execFile);
 
-/** A world and a project folder with the packed package, from which Node.js finds the tools. What a tool leaves running ends with the test. */
+/** An environment and a project folder with the packed package, from which Node.js finds the tools. What a tool leaves running ends with the test. */
 async function project(t, settings = {}) {
   const world = await World.make();
   const folder = await mkdtemp(join(import.meta.dirname, ".project-"));
   t.after(async () => {
     world.stopTool?.();
-    await eventually(PATIENCE, "no process of the tool's", async () => {
+    await eventually(TIMEOUT, "no process of the tool's", async () => {
       const left = await processesOf(world.home);
       for (const pid of left.keys()) end(pid);
       return left.size === 0;
@@ -89,7 +89,7 @@ function install(world, line, folder) {
 /** Runs one of the tools until it ends. */
 async function build(words, folder, env = process.env) {
   const [, tool, ...rest] = words;
-  await run(resolve(import.meta.dirname, "node_modules/.bin", tool), rest, { cwd: folder, env, timeout: 2 * PATIENCE });
+  await run(resolve(import.meta.dirname, "node_modules/.bin", tool), rest, { cwd: folder, env, timeout: 2 * TIMEOUT });
 }
 
 /** Loads a built extension into Chromium, the host registered as in the guide's first part, and waits for its hello. */
@@ -123,7 +123,7 @@ function start(world, tool, words, folder, env = world.env) {
 
 async function said(t, world, text, output) {
   try {
-    await eventually(PATIENCE, `"${text}" at the server`, () => world.server.received.includes(text));
+    await eventually(TIMEOUT, `"${text}" at the server`, () => world.server.received.includes(text));
   } catch (error) {
     t.diagnostic(`${output()}\n${await world.report()}`);
     throw error;

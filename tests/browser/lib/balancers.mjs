@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { eventually } from "./eventually.mjs";
 import { freePort } from "./free-port.mjs";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
 /** Those of these programs that are not installed. */
 export function missing(...programs) {
@@ -20,9 +20,9 @@ export function missing(...programs) {
 /** Starts a program that listens on `port` and ends it with the test. */
 async function started(t, port, program, ...flags) {
   const child = spawn(program, flags, { stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
+  let output = "";
   child.stderr.on("data", (data) => {
-    said += data;
+    output += data;
   });
   t.after(async () => {
     if (child.exitCode !== null || child.signalCode) return;
@@ -30,8 +30,8 @@ async function started(t, port, program, ...flags) {
     child.kill("SIGTERM");
     await gone;
   });
-  await eventually(PATIENCE, `${program} listening`, async () => {
-    if (child.exitCode !== null) throw new Error(`${program} ended: ${said}`);
+  await eventually(TIMEOUT, `${program} listening`, async () => {
+    if (child.exitCode !== null) throw new Error(`${program} ended: ${output}`);
     const socket = net.connect(port, "127.0.0.1");
     const is = await new Promise((settle) => socket.once("connect", () => settle(true)).once("error", () => settle(false)));
     socket.destroy();

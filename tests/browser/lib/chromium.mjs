@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { Devtools } from "./devtools.mjs";
 import { eventually, soon } from "./eventually.mjs";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
 export class Chromium {
   #process;
@@ -24,7 +24,7 @@ export class Chromium {
   static async launch({ profile, extension, env = process.env, flags = [] }) {
     const log = join(profile, "browser.log");
     await developerMode(profile);
-    // A browser that ran before has left its address.
+    // An earlier browser may have left its address in the file.
     await rm(join(profile, "DevToolsActivePort"), { force: true });
     const out = openSync(log, "a");
     const child = spawn(
@@ -75,7 +75,7 @@ export class Chromium {
 
   async #ready(profile) {
     const file = join(profile, "DevToolsActivePort");
-    const [port, path] = await eventually(PATIENCE, "Chromium's DevTools ready", async () => {
+    const [port, path] = await eventually(TIMEOUT, "Chromium's DevTools ready", async () => {
       if (this.failure) throw this.failure;
       if (this.#process.exitCode !== null) throw new Error(`Chromium exited with ${this.#process.exitCode}`);
       const lines = (await readFile(file, "utf8").catch(() => "")).split("\n");
@@ -100,7 +100,7 @@ export class Chromium {
    * begin with the level. Call `close` before the worker is to end.
    */
   async console(id) {
-    const { targetId } = await eventually(PATIENCE, "the service worker", () => this.worker(id));
+    const { targetId } = await eventually(TIMEOUT, "the service worker", () => this.worker(id));
     const { sessionId } = await this.devtools.send("Target.attachToTarget", { targetId, flatten: true });
     const lines = [];
     const stop = this.devtools.listen((method, params, from) => {
@@ -129,7 +129,7 @@ export class Chromium {
     const before = (await this.worker(id))?.targetId;
     await page.send("ServiceWorker.enable");
     await page.send("ServiceWorker.stopAllWorkers");
-    await eventually(PATIENCE, "the service worker stopped", async () => {
+    await eventually(TIMEOUT, "the service worker stopped", async () => {
       const now = (await this.worker(id))?.targetId;
       return !now || now !== before;
     });

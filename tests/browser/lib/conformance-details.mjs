@@ -19,11 +19,11 @@ export async function details(socketName, base, only) {
     await event(socket, "open");
     return socket;
   };
-  const told = ({ code, reason, wasClean }) => [code, reason, wasClean];
+  const summary = ({ code, reason, wasClean }) => [code, reason, wasClean];
   const ended = (socket, ...how) => {
     const close = event(socket, "close");
     socket.close(...how);
-    return close.then(told);
+    return close.then(summary);
   };
   const ask = async (path) => {
     const socket = new Socket(url(path));
@@ -120,7 +120,7 @@ export async function details(socketName, base, only) {
         const socket = new Socket(`ws://127.0.0.1:${port}/`);
         lines.push(socket.readyState);
         socket.addEventListener("error", () => lines.push("error"));
-        lines.push(told(await event(socket, "close")));
+        lines.push(summary(await event(socket, "close")));
       }
       return lines;
     },
@@ -224,14 +224,14 @@ export async function details(socketName, base, only) {
       const { type } = await event(socket, "error");
       const state = socket.readyState;
       const close = await Promise.race([event(socket, "close"), new Promise((resolve) => setTimeout(() => resolve("missed"), 5000))]);
-      return [type, state, close === "missed" ? close : told(close)];
+      return [type, state, close === "missed" ? close : summary(close)];
     },
 
     "closed by the server while we close": async () => {
       const socket = new Socket(url("/close?code=1001&reason=away"));
       const close = event(socket, "close");
       socket.onopen = () => socket.close(3000, "ours");
-      return told(await close);
+      return summary(await close);
     },
 
     "the server answers our close with a code of its own": async () => {
@@ -255,7 +255,7 @@ export async function details(socketName, base, only) {
         socket.addEventListener("error", () => {
           error = true;
         });
-        results.push([code, told(await event(socket, "close")), error]);
+        results.push([code, summary(await event(socket, "close")), error]);
       }
       return results;
     },
@@ -267,7 +267,7 @@ export async function details(socketName, base, only) {
       const close = event(socket, "close");
       socket.close(3000, "done");
       await ask(`/read?key=${key}`);
-      return [told(await close), await ask(`/tally?key=${key}`)];
+      return [summary(await close), await ask(`/tally?key=${key}`)];
     },
 
     "a flood of 20,000 messages before close arrives": async () => {
@@ -277,7 +277,7 @@ export async function details(socketName, base, only) {
       const close = event(socket, "close");
       socket.close(1000);
       await ask(`/read?key=${key}`);
-      return [told(await close), await ask(`/tally?key=${key}`)];
+      return [summary(await close), await ask(`/tally?key=${key}`)];
     },
 
     "bufferedAmount after close counts on": async () => {

@@ -8,7 +8,7 @@ export async function conformance(socketName, base, only) {
   const url = (path) => base + path;
   const key = () => crypto.randomUUID();
 
-  /** Writes down what a socket tells, until it is closed. */
+  /** Records the events of a socket until it is closed. */
   function log(socket) {
     const lines = [];
     const all = new Promise((resolve) => {

@@ -1,10 +1,10 @@
-// The few words of the DevTools protocol that the tests need: targets, pages, evaluation, stopping service workers.
+// The few commands of the DevTools protocol that the tests need: targets, pages, evaluation, stopping service workers.
 // An attached debugger keeps a service worker alive: where its life is tested, nothing attaches to it.
 
 import WebSocket from "ws";
 import { eventually, soon } from "./eventually.mjs";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 
 export class Devtools {
   #socket;
@@ -15,7 +15,7 @@ export class Devtools {
   /** Connects to a browser's DevTools address. */
   static async connect(address) {
     const socket = new WebSocket(address, { maxPayload: 0, perMessageDeflate: false });
-    await soon(PATIENCE, `DevTools at ${address}`, new Promise((resolve, reject) => {
+    await soon(TIMEOUT, `DevTools at ${address}`, new Promise((resolve, reject) => {
       socket.once("open", resolve);
       socket.once("error", reject);
     }));
@@ -41,12 +41,12 @@ export class Devtools {
   }
 
   /** Says `method`, to the browser or to the target of `sessionId`, and returns its result. */
-  send(method, params = {}, sessionId = undefined, patience = PATIENCE) {
+  send(method, params = {}, sessionId = undefined, timeout = TIMEOUT) {
     if (this.#socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error(`${method}: the browser has gone`));
     const id = ++this.#lastId;
     const answer = new Promise((resolve, reject) => this.#waiting.set(id, { method, resolve, reject }));
     this.#socket.send(JSON.stringify({ id, method, params, sessionId }));
-    return soon(patience, `answer to ${method}`, answer);
+    return soon(timeout, `answer to ${method}`, answer);
   }
 
   /** Calls `listener(method, params, sessionId)` for every event; returns what ends that. */
@@ -65,12 +65,12 @@ export class Devtools {
    * yet, and one that is being reloaded takes its tabs with it: then another tab is tried.
    */
   async open(url) {
-    return eventually(PATIENCE, `${url} loaded`, async () => {
+    return eventually(TIMEOUT, `${url} loaded`, async () => {
       const { targetId } = await this.send("Target.createTarget", { url });
       try {
         const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
         const page = new Page(this, targetId, sessionId);
-        await eventually(PATIENCE / 5, `${url} loaded`, () =>
+        await eventually(TIMEOUT / 5, `${url} loaded`, () =>
           page.evaluate((wanted) => location.href === wanted && document.readyState === "complete", url),
         );
         return page;
@@ -96,22 +96,22 @@ export class Page {
     this.sessionId = sessionId;
   }
 
-  send(method, params, patience) {
-    return this.#devtools.send(method, params, this.sessionId, patience);
+  send(method, params, timeout) {
+    return this.#devtools.send(method, params, this.sessionId, timeout);
   }
 
   /** Runs `work(...args)` in the page and returns what it resolves to; both must survive JSON. */
   evaluate(work, ...args) {
-    return this.evaluateFor(PATIENCE, work, ...args);
+    return this.evaluateFor(TIMEOUT, work, ...args);
   }
 
-  /** The same for work that may take `patience` milliseconds. */
-  async evaluateFor(patience, work, ...args) {
+  /** The same for work that may take `timeout` milliseconds. */
+  async evaluateFor(timeout, work, ...args) {
     const expression = `(${work})(...${JSON.stringify(args)})`;
     const { result, exceptionDetails } = await this.send(
       "Runtime.evaluate",
       { expression, awaitPromise: true, returnByValue: true },
-      patience,
+      timeout,
     );
     if (exceptionDetails) {
       throw new Error(`in the page: ${exceptionDetails.exception?.description ?? exceptionDetails.text}`);

@@ -1,5 +1,5 @@
 // Responses at the edges of HTTP, WebSocket and event streams, as real servers and proxies send them, letter by letter.
-// Each says what a browser makes of it. It dials nothing.
+// Each states how a browser handles it. This file dials nothing.
 
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -28,7 +28,7 @@ function accepted(head, { line = "HTTP/1.1 101 Switching Protocols", change = {}
   return `${line}${end}${lines.map(([name, value]) => `${name}: ${value}${end}`).join("")}${more}${end}`;
 }
 const ws = (options, ...frames) => (head) => [accepted(head, options), ...(frames.length > 0 ? frames : [text("hi"), bye])];
-/** Why Longwire goes on where Chromium does not. */
+/** Why Longwire continues where Chromium does not. */
 const LENIENT = "the response is not quite as the RFC has it, but nothing is gained by refusing it";
 const GOOD = ["open", "text hi", "close 1000"];
 const FAILED = ["close 1006"];
@@ -292,7 +292,7 @@ export class EdgeServer {
   }
 }
 
-/** URLs as people write them: `[scheme, host, rest]`; `MARK` names who asks. */
+/** URLs as people write them: `[scheme, host, rest]`; `MARK` names the client. */
 export const URLS = {
   "a blank": ["ws", "localhost", "/MARK/a b?c d"],
   "beyond ASCII": ["ws", "localhost", "/MARK/\u00fc\u4e2d?\u00fc=\u4e2d"],

@@ -1,4 +1,4 @@
-// An extension with a fallback, written into a folder: its worker notes what a session and a socket of the standard tell.
+// An extension with a fallback, written into a folder: its worker records the events of a session and of a standard socket.
 
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { World } from "./world.mjs";
 const DIST = join(import.meta.dirname, "../../../client/dist");
 const FILES = ["longwire.js", "io.js", "fallback.js", "longwire-offscreen.js", "longwire-offscreen.html"];
 
-/** In a worker: writes what it is told to the storage, one value after the other, and returns how. */
+/** In a worker: writes given values to the storage, one value after the other, and returns how. */
 function notebook(api) {
   const log = {};
   let turn = api.storage.local.get("log").then(({ log: kept }) => Object.assign(log, kept));

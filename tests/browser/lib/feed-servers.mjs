@@ -63,7 +63,7 @@ export class FeedServer {
   }
 }
 
-/** A server of graphql-transport-ws with one subscription, and noise that nobody asked for. */
+/** A server of graphql-transport-ws with one subscription, and unrequested messages. */
 export class GraphServer {
   #server;
   #number = 0;

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import WebSocket from "ws";
 import { eventually, soon } from "./eventually.mjs";
 
-const PATIENCE = 60_000;
+const TIMEOUT = 60_000;
 /** The add-on's inner address; Firefox makes a random one otherwise. */
 const UUID = "0c7a1f9e-53c8-4d3e-9d0b-6b1f9a1c2e77";
 
@@ -44,7 +44,7 @@ export class Firefox {
       });
     }
     try {
-      const address = await eventually(PATIENCE, `Firefox's BiDi ready; it said:\n${browser.output}`, () =>
+      const address = await eventually(TIMEOUT, `Firefox's BiDi ready; it said:\n${browser.output}`, () =>
         /BiDi listening on (ws:\S+)/.exec(browser.output)?.[1],
       );
       await browser.#connect(`${address}/session`);
@@ -59,7 +59,7 @@ export class Firefox {
 
   async #connect(address) {
     this.#socket = new WebSocket(address, { perMessageDeflate: false, maxPayload: 0 });
-    await soon(PATIENCE, `BiDi at ${address}`, once(this.#socket, "open"));
+    await soon(TIMEOUT, `BiDi at ${address}`, once(this.#socket, "open"));
     this.#socket.on("message", (data) => {
       const { id, type, result, message } = JSON.parse(data);
       const call = this.#waiting.get(id);
@@ -70,11 +70,11 @@ export class Firefox {
     });
   }
 
-  send(method, params = {}, patience = PATIENCE) {
+  send(method, params = {}, timeout = TIMEOUT) {
     const id = ++this.#lastId;
     const answer = new Promise((resolve, reject) => this.#waiting.set(id, { method, resolve, reject }));
     this.#socket.send(JSON.stringify({ id, method, params }));
-    return soon(patience, `answer to ${method}`, answer);
+    return soon(timeout, `answer to ${method}`, answer);
   }
 
   /** Opens a page of the add-on in a tab of its own. */
@@ -86,8 +86,8 @@ export class Firefox {
       wait: "complete",
     });
     return {
-      evaluate: (work, ...args) => this.#evaluate(context, PATIENCE, work, args),
-      evaluateFor: (patience, work, ...args) => this.#evaluate(context, patience, work, args),
+      evaluate: (work, ...args) => this.#evaluate(context, TIMEOUT, work, args),
+      evaluateFor: (timeout, work, ...args) => this.#evaluate(context, timeout, work, args),
     };
   }
 
@@ -107,16 +107,16 @@ export class Firefox {
   /** Runs `work(...args)` with the browser's own rights. */
   async chrome(work, ...args) {
     const { contexts } = await this.send("browsingContext.getTree", { "moz:scope": "chrome" });
-    return this.#evaluate(contexts[0].context, PATIENCE, work, args);
+    return this.#evaluate(contexts[0].context, TIMEOUT, work, args);
   }
 
   /** Runs `work(...args)` in the page and returns what it resolves to; both must survive JSON. */
-  async #evaluate(context, patience, work, args) {
+  async #evaluate(context, timeout, work, args) {
     const expression = `(async () => JSON.stringify(await (${work})(...${JSON.stringify(args)})))()`;
     const { type, result, exceptionDetails } = await this.send(
       "script.evaluate",
       { expression, target: { context }, awaitPromise: true },
-      patience,
+      timeout,
     );
     if (type === "exception") throw new Error(`in the page: ${exceptionDetails.text}`);
     return result.value === undefined ? undefined : JSON.parse(result.value);

@@ -1,4 +1,4 @@
-// A port of this machine on which nobody listens: for a program that cannot choose one itself, or for a server that is away.
+// A free port of this machine: for a program that cannot choose one itself, or for a server that is away.
 
 import { once } from "node:events";
 import { createServer } from "node:net";

@@ -1,4 +1,4 @@
-// One program for socket.io-client and for Longwire's `io`: it must not be able to tell them apart. It imports nothing
+// One program for socket.io-client and for Longwire's `io`: it must not be able to distinguish them. It imports nothing
 // but them: `IO` is replaced by the one or the other. What it returns is compared.
 
 /** Runs in an extension's page, against the server of io.test.mjs at `url`. */

@@ -8,7 +8,7 @@ export class NativeHost {
   #read = Buffer.alloc(0);
   frames = [];
 
-  /** Starts the host for an extension and says hello. */
+  /** Starts the host for an extension and sends hello. */
   constructor(program, origin, env) {
     this.#child = spawn(program, [origin], { env, stdio: ["pipe", "pipe", "ignore"] });
     this.#child.stdout.on("data", (data) => {
@@ -21,10 +21,10 @@ export class NativeHost {
         this.#read = this.#read.subarray(4 + length);
       }
     });
-    this.say({ type: "hello", protocol: 1 });
+    this.send({ type: "hello", protocol: 1 });
   }
 
-  say(frame) {
+  send(frame) {
     const json = Buffer.from(JSON.stringify(frame));
     const length = Buffer.alloc(4);
     length.writeUInt32LE(json.length);

@@ -28,7 +28,7 @@ const behaviours = {
     const timer = setInterval(() => socket.send("chatter"), 1);
     socket.on("close", () => clearInterval(timer));
   },
-  // Tells how it was closed, to whoever asks afterwards.
+  // Reports how it was closed to later requests.
   "/record": (socket, query, server) => {
     const seen = [];
     server.records.set(query.get("key"), seen);
@@ -43,7 +43,7 @@ const behaviours = {
     };
     look();
   },
-  // Answers a close as `code` and `reason` say, or with `drop` not at all.
+  // Answers a close with `code` and `reason`, or with `drop` not at all.
   "/answer": (socket, query) => {
     onClose(socket, () => {
       if (query.has("drop")) socket.terminate();

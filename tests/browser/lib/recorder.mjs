@@ -84,7 +84,7 @@ export class Recorder {
     socket.on("close", () => this.#sockets.delete(socket)).on("error", () => {});
   }
 
-  /** A port that writes down what a proxy is asked, and leads to the proxy. */
+  /** A port that records requests to a proxy and forwards them to it. */
   async before(proxy) {
     const server = net.createServer((socket) => {
       this.#keep(socket);

@@ -45,7 +45,7 @@ export class Server {
     return this.#server.clients.size;
   }
 
-  /** Sends the next `count` numbered messages to everybody; returns the last number. */
+  /** Sends the next `count` numbered messages to every client; returns the last number. */
   push(count) {
     for (let left = count; left > 0; left -= 1) {
       this.#number += 1;

@@ -1,4 +1,4 @@
-// A real VS Code in a world of its own: its server with one extension, and its window in a Chromium. It asserts nothing.
+// A real VS Code in its own environment: its server with one extension, and its window in a Chromium. It asserts nothing.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { Chromium } from "./chromium.mjs";
 import { eventually, soon } from "./eventually.mjs";
 
-const PATIENCE = 90_000;
+const TIMEOUT = 90_000;
 const EDITOR = resolve(import.meta.dirname, "../../vscode/node_modules/code-server/lib/vscode");
 
 export class VsCode {
@@ -44,7 +44,7 @@ export class VsCode {
     words.push("--accept-server-license-terms", "--telemetry-level", "off", "--server-data-dir", data, "--extensions-dir", join(data, "extensions"));
     code.server = spawn(process.execPath, words, { cwd: EDITOR, env, stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [code.server.stdout, code.server.stderr]) stream.on("data", (text) => (code.output += withoutNoise(String(text))));
-    const port = await eventually(PATIENCE, "VS Code's server", () => /Server bound to 127\.0\.0\.1:(\d+)/.exec(code.output)?.[1]);
+    const port = await eventually(TIMEOUT, "VS Code's server", () => /Server bound to 127\.0\.0\.1:(\d+)/.exec(code.output)?.[1]);
     code.url = `http://127.0.0.1:${port}/?folder=${encodeURIComponent(workspace)}`;
     return code;
   }
@@ -53,7 +53,7 @@ export class VsCode {
   async reload() {
     await this.page.evaluate(() => document.body.setAttribute("data-old", ""));
     await this.page.send("Page.reload");
-    await eventually(PATIENCE, "the window reloaded", () =>
+    await eventually(TIMEOUT, "the window reloaded", () =>
       this.page.evaluate(() => !document.body?.hasAttribute("data-old") && document.readyState === "complete").catch(() => false),
     );
   }
@@ -64,7 +64,7 @@ export class VsCode {
   }
 
   async click(selector, text) {
-    await eventually(PATIENCE, `${selector} with ${text}`, () =>
+    await eventually(TIMEOUT, `${selector} with ${text}`, () =>
       this.page.evaluate(
         (wanted, words) => {
           const found = [...document.querySelectorAll(wanted)].find((one) => one.textContent.includes(words));
@@ -79,7 +79,7 @@ export class VsCode {
 
   /** Types into whatever has the focus once `selector` has it, and presses Enter. */
   async type(selector, text) {
-    await eventually(PATIENCE, `the focus in ${selector}`, () =>
+    await eventually(TIMEOUT, `the focus in ${selector}`, () =>
       this.page.evaluate((wanted) => {
         const input = document.querySelector(wanted);
         input?.focus();

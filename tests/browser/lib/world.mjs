@@ -1,4 +1,4 @@
-// One run's world: a temporary home with its own Longwire, its own browser profile, a server and the example extension.
+// The environment of one test: a temporary home with its own Longwire, its own browser profile, a server and the example extension.
 // It asserts nothing; tests do.
 
 import { execFile } from "node:child_process";
@@ -27,7 +27,7 @@ export class World {
     const world = new World();
     world.folder = await mkdtemp(join(tmpdir(), "longwire-"));
     world.home = join(world.folder, "longwire");
-    // Where Chromium looks by default, so that `install` needs no word about it.
+    // Where Chromium looks by default, so that `install` needs no option for it.
     world.profile = join(world.folder, "config", "chromium");
     await mkdir(world.profile, { recursive: true });
     world.env = {
@@ -77,7 +77,7 @@ export class World {
     return parts.join("\n");
   }
 
-  /** Ends whatever is left, by pid, and removes the folder. */
+  /** Kills remaining processes, by pid, and removes the folder. */
   async end() {
     await this.browser?.close();
     for (const [pid] of await this.processes()) process.kill(pid, "SIGKILL");

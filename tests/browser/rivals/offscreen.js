@@ -1,4 +1,4 @@
-// The offscreen document's socket: it tells the worker what it hears, which also wakes the worker.
+// The offscreen document's socket: it forwards messages to the worker, which also starts the worker.
 const url = new URLSearchParams(location.search).get("url");
 
 function open() {

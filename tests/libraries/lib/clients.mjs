@@ -25,15 +25,15 @@ function answers() {
 
 /** Over anything with the interface of a WebSocket that reconnects by itself. */
 function plain(socket) {
-  const heard = answers();
+  const replies = answers();
   let bytes;
   socket.binaryType = "arraybuffer";
   socket.addEventListener("message", ({ data }) => {
-    if (typeof data === "string") heard.take(data);
+    if (typeof data === "string") replies.take(data);
     else bytes?.(data);
   });
   return {
-    echo: (text) => heard.of(text, () => socket.send(text)),
+    echo: (text) => replies.of(text, () => socket.send(text)),
     binary: (data) =>
       new Promise((resolve) => {
         bytes = resolve;
@@ -75,28 +75,28 @@ export const clients = {
       keepalive: 5,
       timerVariant: "native",
     });
-    const heard = answers();
+    const replies = answers();
     client.on("error", () => {});
-    client.on("message", (_, payload) => heard.take(payload.toString()));
+    client.on("message", (_, payload) => replies.take(payload.toString()));
     client.subscribe("echo", { qos: 1 });
-    return { echo: (text) => heard.of(text, () => client.publish("echo", text, { qos: 1 })) };
+    return { echo: (text) => replies.of(text, () => client.publish("echo", text, { qos: 1 })) };
   },
 
   async "@stomp/stompjs"(WebSocketClass, url) {
     const { Client } = await import("@stomp/stompjs");
-    const heard = answers();
+    const replies = answers();
     const client = new Client({
       webSocketFactory: () => new WebSocketClass(url),
       reconnectDelay: 300,
       heartbeatIncoming: 0,
       heartbeatOutgoing: 0,
-      onConnect: () => client.subscribe("/back", ({ body }) => heard.take(body)),
+      onConnect: () => client.subscribe("/back", ({ body }) => replies.take(body)),
     });
     client.activate();
     return {
       echo: async (text) => {
         if (!client.connected) throw new Error("not connected");
-        return heard.of(text, () => client.publish({ destination: "/there", body: text }));
+        return replies.of(text, () => client.publish({ destination: "/there", body: text }));
       },
     };
   },
@@ -121,13 +121,13 @@ export const clients = {
       customHandler: ({ socketId, channelName }, done) => done(null, { auth: signature(socketId, channelName) }),
     };
     const pusher = new Pusher("key", { cluster: "", wsHost: hostname, wsPort: Number(port), forceTLS: false, enabledTransports: ["ws"], activityTimeout: 5000, pongTimeout: 2000, channelAuthorization });
-    const heard = answers();
+    const replies = answers();
     const channel = pusher.subscribe("private-echo");
-    channel.bind("client-back", ({ text }) => heard.take(text));
+    channel.bind("client-back", ({ text }) => replies.take(text));
     return {
       echo: async (text) => {
         if (!channel.subscribed) throw new Error(pusher.connection.state);
-        return heard.of(text, () => channel.trigger("client-there", { text }));
+        return replies.of(text, () => channel.trigger("client-there", { text }));
       },
     };
   },
@@ -150,12 +150,12 @@ export const clients = {
     const { Doc } = await import("yjs");
     const doc = new Doc();
     new WebsocketProvider(url, "room", doc, { WebSocketPolyfill, disableBc: true, maxBackoffTime: 500 });
-    const heard = answers();
+    const replies = answers();
     const back = doc.getMap("back");
     back.observe(({ keysChanged }) => {
-      for (const key of keysChanged) heard.take(key);
+      for (const key of keysChanged) replies.take(key);
     });
-    return { echo: (text) => heard.of(text, () => doc.getMap("there").set(text, true)) };
+    return { echo: (text) => replies.of(text, () => doc.getMap("there").set(text, true)) };
   },
 
   async "socket.io-client"(_, url) {

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { servers } from "./servers.mjs";
 
-const PATIENCE = 45_000;
+const TIMEOUT = 45_000;
 
 export class Harness {
   #links = new Set();
@@ -121,10 +121,10 @@ class Worker {
     });
   }
 
-  ask(command, argument, patience = PATIENCE) {
+  ask(command, argument, timeout = TIMEOUT) {
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${command}: no answer within ${patience} ms`)), patience);
+      const timer = setTimeout(() => reject(new Error(`${command}: no answer within ${timeout} ms`)), timeout);
       this.#calls.set(id, { resolve, reject });
       this.#child.send({ id, command, argument });
       const clear = () => clearTimeout(timer);
@@ -134,7 +134,7 @@ class Worker {
 
   /** Asks again, with another text each time, until the text comes back. */
   async works(what) {
-    const end = Date.now() + PATIENCE;
+    const end = Date.now() + TIMEOUT;
     for (let attempt = 1; ; attempt += 1) {
       const text = `${what} ${attempt}`;
       try {
@@ -168,9 +168,9 @@ export async function brokersOf(home) {
 }
 
 export async function eventually(what, look) {
-  const end = Date.now() + PATIENCE;
+  const end = Date.now() + TIMEOUT;
   while (!(await look())) {
-    if (Date.now() > end) throw new Error(`not within ${PATIENCE} ms: ${what}`);
+    if (Date.now() > end) throw new Error(`not within ${TIMEOUT} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

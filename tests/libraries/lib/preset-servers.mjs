@@ -56,7 +56,7 @@ export const presets = {
   },
 };
 
-/** Starts the servers on one port, each at `/<preset>`; another path is a server that never says anything. */
+/** Starts the servers on one port, each at `/<preset>`; another path is a silent server. */
 export async function servePresets() {
   const http = createServer();
   const sockets = new WebSocketServer({ server: http, handleProtocols: (offered) => [...offered][0] });
@@ -74,25 +74,25 @@ function serve(socket, preset) {
   socket.on("error", () => {});
   if (!preset) return;
   const { end = "" } = preset;
-  const say = (message) => socket.send(`${JSON.stringify(message)}${end}`);
+  const send = (message) => socket.send(`${JSON.stringify(message)}${end}`);
   let dead;
-  const heard = () => {
+  const handle = () => {
     clearTimeout(dead);
     if (preset.silence) dead = setTimeout(() => socket.close(4201, "no heartbeat"), preset.silence * 1000);
   };
-  heard();
-  const beats = preset.beat && setInterval(() => say(preset.beat), BEAT);
+  handle();
+  const beats = preset.beat && setInterval(() => send(preset.beat), BEAT);
   socket.on("close", () => {
     clearTimeout(dead);
     clearInterval(beats);
   });
   socket.on("message", (data) => {
-    heard();
+    handle();
     const parts = end ? data.toString().split(end).filter(Boolean) : [data.toString()];
     for (const part of parts) {
       const answer = preset.answer(JSON.parse(part));
-      if (answer) say(answer);
+      if (answer) send(answer);
     }
   });
-  if (preset.opened) say(preset.opened);
+  if (preset.opened) send(preset.opened);
 }

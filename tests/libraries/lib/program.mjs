@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { connect } from "node:net";
 import { freePort } from "../../browser/lib/free-port.mjs";
 
-const PATIENCE = 30_000;
+const TIMEOUT = 30_000;
 
 /**
  * Starts the program, and ends it with the HTTP server. `command` makes its command line, and what the environment has
@@ -18,7 +18,7 @@ export async function behind(http, command, asks) {
   const end = () => child.kill("SIGKILL");
   process.once("exit", end);
   http.once("close", end);
-  const give = Date.now() + PATIENCE;
+  const give = Date.now() + TIMEOUT;
   for (;;) {
     const response = await asks(`http://127.0.0.1:${port}/`).catch(() => undefined);
     if (response?.ok) break;

@@ -8,7 +8,7 @@ import { soketi } from "./soketi.mjs";
 
 const require = createRequire(import.meta.url);
 
-/** A `ws` server on the HTTP server, with every message given to `heard`. */
+/** A `ws` server on the HTTP server, with every message passed to `handle`. */
 function sockets(http, opened, options = {}) {
   const server = new WebSocketServer({ server: http, ...options });
   server.on("connection", (socket, request) => {
@@ -17,7 +17,7 @@ function sockets(http, opened, options = {}) {
   });
 }
 
-const text = (socket, heard) => socket.on("message", (data) => heard(JSON.parse(data.toString())));
+const text = (socket, handle) => socket.on("message", (data) => handle(JSON.parse(data.toString())));
 
 export const servers = {
   plain(http) {
@@ -58,13 +58,13 @@ export const servers = {
 
   "@microsoft/signalr"(http) {
     sockets(http, (socket) => {
-      const say = (frame) => socket.send(`${JSON.stringify(frame)}\u001e`);
+      const send = (frame) => socket.send(`${JSON.stringify(frame)}\u001e`);
       socket.on("message", (data) => {
         for (const part of data.toString().split("\u001e").filter(Boolean)) {
           const { protocol, type, invocationId, arguments: given } = JSON.parse(part);
-          if (protocol) say({});
-          else if (type === 1) say({ type: 3, invocationId, result: given[0] });
-          else if (type === 6) say({ type: 6 });
+          if (protocol) send({});
+          else if (type === 1) send({ type: 3, invocationId, result: given[0] });
+          else if (type === 6) send({ type: 6 });
         }
       });
     });

@@ -1,4 +1,4 @@
-// soketi, a real server of Pusher's protocol, and a client of it that sends back what it hears, because soketi sends no
+// soketi, a real server of Pusher's protocol, and a client of it that echoes messages, because soketi sends no
 // event back to its sender.
 
 import { createHmac } from "node:crypto";
@@ -32,19 +32,19 @@ export async function soketi(http) {
   await echo(await behind(http, command, (url) => fetch(`${url}ready`)));
 }
 
-/** A member of the channel that sends back what it hears. */
+/** A member of the channel that echoes messages. */
 async function echo(port) {
   const peer = new WebSocket(`ws://127.0.0.1:${port}/app/${KEY}?protocol=7`);
   peer.on("error", () => {});
-  const say = (frame) => peer.send(JSON.stringify(frame));
+  const send = (frame) => peer.send(JSON.stringify(frame));
   await new Promise((subscribed) =>
     peer.on("message", (message) => {
       const { event, data } = JSON.parse(message);
       if (event === "pusher:connection_established") {
         const auth = signature(JSON.parse(data).socket_id, CHANNEL);
-        say({ event: "pusher:subscribe", data: { channel: CHANNEL, auth } });
+        send({ event: "pusher:subscribe", data: { channel: CHANNEL, auth } });
       } else if (event === "pusher_internal:subscription_succeeded") subscribed();
-      else if (event === "client-there") say({ event: "client-back", channel: CHANNEL, data });
+      else if (event === "client-there") send({ event: "client-back", channel: CHANNEL, data });
     }),
   );
 }
