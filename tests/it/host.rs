@@ -247,7 +247,7 @@ fn a_frame_interrupted_by_a_broker_crash_is_not_continued_to_the_next() {
 }
 
 #[test]
-fn a_broker_killed_under_an_open_port_is_replaced() {
+fn a_killed_broker_is_replaced_under_an_open_port() {
     let scratch = Scratch::new();
     let mut host = HostProcess::chromium(&scratch);
     let first = host.hello();
@@ -265,7 +265,7 @@ fn a_broker_killed_under_an_open_port_is_replaced() {
 }
 
 #[test]
-fn a_port_without_any_broker_is_reported_and_ends() {
+fn a_port_without_a_broker_is_reported_and_closed() {
     let scratch = Scratch::new();
     // No folder can be made in the place of a file.
     std::fs::write(scratch.home().join("run"), "in the way").unwrap();
@@ -278,7 +278,7 @@ fn a_port_without_any_broker_is_reported_and_ends() {
 }
 
 #[test]
-fn a_port_closed_while_there_is_no_broker_ends_promptly() {
+fn a_host_without_a_broker_exits_promptly_with_its_port() {
     let scratch = Scratch::new();
     std::fs::write(scratch.home().join("run"), "in the way").unwrap();
     let mut host = HostProcess::chromium(&scratch);

@@ -259,7 +259,7 @@ fn an_attachment_of_the_server_is_read_while_a_large_event_is_encoded() {
 }
 
 #[test]
-fn arguments_that_are_arrays_stay_arrays() {
+fn array_arguments_remain_arrays() {
     let (mut harness, _) = open(64 << 20);
     for (args, packet_text) in [
         (json!([[1, 2], 3]), r#"42["e",[1,2],3]"#),

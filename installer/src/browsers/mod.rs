@@ -148,7 +148,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_name_has_one_row_and_every_row_a_name() {
+    fn every_browser_name_has_exactly_one_row() {
         let rows: Vec<_> = BROWSERS.iter().map(|browser| browser.name).collect();
         assert_eq!(rows, NAMES);
     }

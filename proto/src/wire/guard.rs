@@ -237,7 +237,7 @@ mod tests {
     use crate::wire::payload::Payload;
 
     #[test]
-    fn a_shape_is_checked_by_pointers_and_types() {
+    fn message_shapes_are_checked_by_pointers_and_types() {
         let guard = Guard::from_json(
             r#"{"receive":[{"types":{"/id":"integer","/name":"string?","/list":"array"}}]}"#,
         )

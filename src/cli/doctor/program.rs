@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binary_runs_on_its_own_machine() {
+    fn a_binary_runs_only_on_its_own_machine_type() {
         let kind = ProgramKind::of(&elf_head(0xb7));
         assert!(kind.runs_on("linux", "aarch64"));
         assert!(!kind.runs_on("linux", "x86_64"), "{}", kind.describe());

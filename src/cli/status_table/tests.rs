@@ -161,7 +161,7 @@ fn without_a_terminal_every_field_is_on_the_session_line() {
 }
 
 #[test]
-fn an_old_failure_of_an_open_session_is_not_shown() {
+fn an_earlier_failure_of_an_open_session_is_not_shown() {
     let mut report = failing_report();
     report["sessions"][1]["state"] = json!("open");
     assert!(!picture(&report, None, terminal(80, false)).contains("refused"));

@@ -39,12 +39,12 @@ fn assert_given_up(operation: &'static str, sync: bool) {
 }
 
 #[test]
-fn a_full_disk_at_a_write() {
+fn a_full_disk_at_a_write_fails_the_journal() {
     assert_given_up("write", false);
 }
 
 #[test]
-fn a_full_disk_at_a_write_with_sync() {
+fn a_full_disk_at_a_synced_write_fails_the_journal() {
     assert_given_up("write", true);
 }
 
@@ -174,7 +174,7 @@ fn open_files_are_bounded_and_idle_journals_use_none() {
 }
 
 #[test]
-fn a_full_disk_at_a_new_segment() {
+fn a_full_disk_at_a_new_segment_fails_the_journal() {
     let (dir, mut journals) = empty();
     fill(&mut journals, 1..=3, "unused");
     faults::fail("create", 1);

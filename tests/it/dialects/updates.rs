@@ -48,7 +48,7 @@ fn last_event_id(fetch: &Fetch) -> Option<&str> {
 }
 
 #[test]
-fn another_protocol_is_dialled_at_once() {
+fn a_changed_protocol_redials_immediately() {
     let (mut harness, dial) = opened(json!({"protocol":"sse"}));
     harness.next_fetch();
     harness.opens_link(dial);
@@ -61,7 +61,7 @@ fn another_protocol_is_dialled_at_once() {
 }
 
 #[test]
-fn another_url_of_the_transport_is_dialled_at_once() {
+fn a_changed_transport_url_redials_immediately() {
     let (mut harness, dial) = opened(json!({"protocol":"sse","urls":{"sse":"http://127.0.0.1:2/a"}}));
     assert_eq!(harness.next_fetch().url.path(), "/a");
     harness.opens_link(dial);

@@ -98,7 +98,7 @@ fn a_refused_url_does_not_reveal_its_password() {
 }
 
 #[test]
-fn a_url_that_the_settings_forbid() {
+fn a_url_forbidden_by_the_settings_is_diagnosed() {
     let machine = DoctorHome::installed();
     machine.0.settings("[default]\nallow = [\"wss://a\"]\n");
     let found = machine.expect("url", "fail", "allowed: `wss://a`", &["--url", "wss://b/"]);
@@ -109,7 +109,7 @@ fn a_url_that_the_settings_forbid() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there() {
+fn an_unreachable_proxy_is_diagnosed() {
     let gone = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}", listener.local_addr().unwrap())

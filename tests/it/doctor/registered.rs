@@ -8,7 +8,7 @@ use super::{DoctorHome, ID, NAME, OTHER, set_mode};
 use crate::support::write_program;
 
 #[test]
-fn nothing_is_registered() {
+fn a_missing_registration_is_reported() {
     let machine = DoctorHome::new();
     let found = machine.expect("registered", "fail", "none of Chromium", &["--extension", ID]);
     machine.paste(found["fix"].as_str().unwrap());
@@ -25,7 +25,7 @@ fn an_unregistered_second_browser_is_offered() {
 }
 
 #[test]
-fn a_broken_manifest() {
+fn a_broken_manifest_is_reported_with_its_fix() {
     let machine = DoctorHome::installed();
     let good = fs::read_to_string(machine.manifest()).unwrap();
     for (from, to, words) in [
@@ -92,7 +92,7 @@ fn an_app_alone_counts_as_a_registration() {
 }
 
 #[test]
-fn a_registration_for_all_is_shadowed() {
+fn a_shadowed_system_registration_is_reported() {
     let machine = DoctorHome::installed();
     let folder = machine.path("root/etc/chromium/native-messaging-hosts");
     fs::create_dir_all(&folder).unwrap();
@@ -108,7 +108,7 @@ fn a_registration_for_all_is_shadowed() {
 }
 
 #[test]
-fn the_program_cannot_be_run() {
+fn an_unusable_program_is_reported() {
     let machine = DoctorHome::installed();
     fs::remove_file(machine.copy()).unwrap();
     machine.expect_fixed("program.chromium", "fail", "No such file", &[]);
@@ -128,7 +128,7 @@ fn the_program_cannot_be_run() {
 }
 
 #[test]
-fn an_extension_that_is_not_allowed() {
+fn an_extension_that_is_not_allowed_is_reported() {
     let machine = DoctorHome::installed();
     machine.expect("origin.chromium", "pass", ID, &["--extension", ID]);
     machine.expect_fixed("origin.chromium", "fail", OTHER, &["--extension", OTHER]);
@@ -154,7 +154,7 @@ fn firefox_continues_to_the_next_manifest_if_an_add_on_is_not_listed() {
 }
 
 #[test]
-fn an_extension_whose_browser_has_no_registered_host() {
+fn an_extension_without_a_registration_in_its_browser_is_reported() {
     let machine = DoctorHome::installed();
     let asked = ["--extension", "a@b"];
     let found = machine.expect(
@@ -193,7 +193,7 @@ fn a_system_registration_is_fixed_for_all_users() {
 }
 
 #[test]
-fn another_host_for_the_same_extension() {
+fn another_host_for_the_same_extension_is_reported() {
     let machine = DoctorHome::installed();
     let rival = machine.manifest().with_file_name("org.old.bridge.json");
     let text = json!({"name": "org.old.bridge", "path": "/opt/old", "allowed_origins": [format!("chrome-extension://{ID}/")]});
@@ -211,7 +211,7 @@ fn another_host_for_the_same_extension() {
 }
 
 #[test]
-fn the_administrator_forbids_it() {
+fn a_policy_of_the_administrator_is_reported() {
     let machine = DoctorHome::installed();
     let folder = machine.path("root/etc/chromium/policies/managed");
     fs::create_dir_all(&folder).unwrap();
@@ -231,7 +231,7 @@ fn the_administrator_forbids_it() {
 }
 
 #[test]
-fn browsers_in_sandboxes() {
+fn sandboxed_browsers_are_reported() {
     let machine = DoctorHome::installed();
     for folder in ["snap/firefox", ".var/app/com.brave.Browser"] {
         fs::create_dir_all(machine.path(folder)).unwrap();
@@ -250,7 +250,7 @@ fn browsers_in_sandboxes() {
 }
 
 #[test]
-fn a_receipt_that_cannot_be_read() {
+fn an_unreadable_install_record_is_reported() {
     let machine = DoctorHome::installed();
     fs::write(machine.0.home().join("state/installed.json"), "{").unwrap();
     assert_eq!(machine.run(&["uninstall"]).status.code(), Some(1));

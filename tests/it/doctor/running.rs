@@ -30,7 +30,7 @@ fn a_running_broker_is_left_alone() {
 }
 
 #[test]
-fn a_misbehaving_host() {
+fn a_misbehaving_host_is_reported() {
     let machine = DoctorHome::installed();
     let real = program().display();
     for (script, words) in [
@@ -62,7 +62,7 @@ fn a_misbehaving_host() {
 }
 
 #[test]
-fn no_broker_can_be_started() {
+fn a_broker_that_cannot_start_is_reported() {
     let machine = DoctorHome::installed();
     // Installing has looked for a broker there.
     let _ = fs::remove_dir_all(machine.0.home().join("run"));
@@ -72,7 +72,7 @@ fn no_broker_can_be_started() {
 }
 
 #[test]
-fn a_broker_that_does_not_answer_and_one_of_another_version() {
+fn a_silent_broker_and_one_of_another_version_are_reported() {
     let machine = DoctorHome::installed();
     let silent = FakeBroker::listen(&machine.0);
     let found = machine.expect("broker", "fail", "did not answer within 5 s", &[]);
@@ -103,7 +103,7 @@ fn a_broker_that_does_not_answer_and_one_of_another_version() {
 }
 
 #[test]
-fn a_broker_that_hangs() {
+fn a_hanging_broker_is_reported_with_its_fix() {
     let machine = DoctorHome::installed();
     let mut host = HostProcess::chromium(&machine.0);
     host.hello();
@@ -128,7 +128,7 @@ fn a_broker_that_hangs() {
 }
 
 #[test]
-fn an_extension_asks_for_more_than_the_broker_has() {
+fn missing_capabilities_are_reported() {
     let machine = DoctorHome::installed();
     let mut host = HostProcess::chromium(&machine.0);
     host.send(&json!({"type": "hello", "protocol": 1, "needs": ["websocket", "teleport"]}));
@@ -143,7 +143,7 @@ fn an_extension_asks_for_more_than_the_broker_has() {
 }
 
 #[test]
-fn folders_and_the_disk() {
+fn unusable_folders_and_a_full_disk_are_reported() {
     let machine = DoctorHome::installed();
     fs::write(machine.0.home().join("logs"), "a file").unwrap();
     machine.expect_fixed("logs", "warn", "is not a folder", &[]);
@@ -170,7 +170,7 @@ fn a_proxy_script_of_the_desktop_is_not_read() {
 }
 
 #[test]
-fn settings_that_cannot_be_used() {
+fn invalid_settings_are_reported() {
     let machine = DoctorHome::installed();
     let file = machine.0.settings("[no-such-table]\n");
     machine.expect("settings", "fail", "settings.toml:1:", &[]);
@@ -184,7 +184,7 @@ fn settings_that_cannot_be_used() {
 }
 
 #[test]
-fn settings_that_others_wrote_or_can_read() {
+fn settings_writable_or_readable_by_others_are_reported() {
     let machine = DoctorHome::installed();
     let file = machine
         .0
@@ -206,7 +206,7 @@ fn settings_that_others_wrote_or_can_read() {
 }
 
 #[test]
-fn settings_of_another_user() {
+fn settings_of_another_user_are_reported() {
     if !crate::skip::is_root("only root can make files of another user") {
         return;
     }
@@ -230,7 +230,7 @@ fn settings_of_the_administrator_are_found() {
 }
 
 #[test]
-fn the_state_folder_is_a_file() {
+fn a_file_in_place_of_the_state_folder_is_reported() {
     let machine = DoctorHome::new();
     fs::write(machine.0.home().join("state"), "a file").unwrap();
     machine.expect_fixed("state", "warn", "is not a folder", &[]);

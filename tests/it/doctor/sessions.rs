@@ -136,7 +136,7 @@ fn assert_seen(machine: DoctorHome, url: &str, codes: &[&str], words: &str, reme
 }
 
 #[test]
-fn a_server_that_is_down() {
+fn a_server_that_is_down_is_diagnosed() {
     let url = format!("ws://{}/", nowhere());
     assert_seen(
         DoctorHome::installed(),
@@ -148,7 +148,7 @@ fn a_server_that_is_down() {
 }
 
 #[test]
-fn a_certificate_that_is_not_trusted() {
+fn an_untrusted_certificate_is_diagnosed() {
     let url = format!("wss://{}/", untrusted());
     assert_seen(
         DoctorHome::installed(),
@@ -160,7 +160,7 @@ fn a_certificate_that_is_not_trusted() {
 }
 
 #[test]
-fn clear_text_to_a_tls_port() {
+fn plain_text_to_a_tls_port_is_diagnosed() {
     let url = format!("ws://{}/", untrusted());
     let codes = ["handshake", "server-protocol", "link-lost", "tls"];
     assert_seen(
@@ -173,7 +173,7 @@ fn clear_text_to_a_tls_port() {
 }
 
 #[test]
-fn a_name_without_an_address() {
+fn an_unresolvable_name_is_diagnosed() {
     let url = "wss://nowhere.invalid/";
     assert_seen(
         DoctorHome::installed(),
@@ -185,14 +185,14 @@ fn a_name_without_an_address() {
 }
 
 #[test]
-fn a_proxy_that_is_down() {
+fn a_proxy_that_is_down_is_diagnosed() {
     let mut machine = DoctorHome::installed();
     machine.0 = machine.0.with("https_proxy", format!("http://{}", nowhere()));
     assert_seen(machine, "wss://server.invalid/", &["proxy"], "proxy", "_proxy");
 }
 
 #[test]
-fn credentials_that_are_refused() {
+fn refused_credentials_are_diagnosed() {
     for status in ["401 Unauthorized", "403 Forbidden"] {
         let url = format!("ws://{}/", answering_always(status));
         let number = &status[..3];
@@ -207,7 +207,7 @@ fn credentials_that_are_refused() {
 }
 
 #[test]
-fn a_path_that_is_not_there() {
+fn a_wrong_path_is_diagnosed() {
     let url = format!("ws://{}/chat", answering_always("404 Not Found"));
     assert_seen(
         DoctorHome::installed(),
@@ -219,7 +219,7 @@ fn a_path_that_is_not_there() {
 }
 
 #[test]
-fn a_server_with_http_only() {
+fn a_server_without_websocket_is_diagnosed() {
     let url = format!("ws://{}/", answering_always("200 OK"));
     let codes = ["http-status", "handshake"];
     assert_seen(DoctorHome::installed(), &url, &codes, "200", "accepts WebSockets");

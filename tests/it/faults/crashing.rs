@@ -158,7 +158,7 @@ fn crash_at_each(points: &[&str], crossings: &[u64], padding: usize) {
 }
 
 #[test]
-fn a_crash_while_appending_to_the_journal() {
+fn a_crash_while_appending_to_the_journal_loses_no_message() {
     crash_at_each(
         &["journal.append.before", "journal.append.after"],
         &[1, 3, 90, 431],
@@ -167,7 +167,7 @@ fn a_crash_while_appending_to_the_journal() {
 }
 
 #[test]
-fn a_crash_while_writing_the_journal() {
+fn a_crash_while_writing_the_journal_loses_no_message() {
     crash_at_each(
         &["journal.flush.before", "journal.flush.after"],
         &[1, 2, 7, 19],
@@ -176,31 +176,31 @@ fn a_crash_while_writing_the_journal() {
 }
 
 #[test]
-fn a_crash_while_syncing_the_journal() {
+fn a_crash_while_syncing_the_journal_loses_no_message() {
     crash_at_each(&["journal.sync.before", "journal.sync.after"], &[1, 2], 10);
 }
 
 #[test]
-fn a_crash_while_starting_a_new_segment() {
+fn a_crash_while_starting_a_new_segment_loses_no_message() {
     crash_at_each(&["journal.roll.before", "journal.roll.after"], &[1], 20_000);
 }
 
 #[test]
-fn a_crash_between_receiving_and_handling() {
+fn a_crash_between_receiving_and_handling_loses_no_message() {
     crash_at_each(&["broker.receive", "broker.link"], &[2, 5, 40], 10);
 }
 
 #[test]
-fn a_crash_between_handling_and_delivery() {
+fn a_crash_between_handling_and_delivery_loses_no_message() {
     crash_at_each(&["broker.deliver", "broker.transmit"], &[1, 30, 55], 10);
 }
 
 #[test]
-fn a_crash_inside_or_after_a_frame() {
+fn a_crash_inside_or_after_a_frame_loses_no_message() {
     crash_at_each(&["port.write.middle", "port.write.after"], &[2, 5, 12], 10);
 }
 
 #[test]
-fn a_crash_in_the_middle_of_parts() {
+fn a_crash_in_the_middle_of_parts_loses_no_message() {
     crash_at_each(&["port.write.middle"], &[4, 6], 3_000_000 / 400);
 }

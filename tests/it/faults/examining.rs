@@ -102,20 +102,20 @@ fn delays_no_other_session(port: u16, mut options: Value) {
 }
 
 #[test]
-fn a_large_message_of_a_websocket() {
+fn a_large_websocket_message_delays_no_other_session() {
     let sent_count = vec![Message::text(large()), Message::text("\"small\"")];
     delays_no_other_session(socket(sent_count), json!({"format": "json"}));
 }
 
 #[test]
-fn a_large_event_of_socketio() {
+fn a_large_socketio_event_delays_no_other_session() {
     let event = format!(r#"42["e",{}]"#, large());
     let (port, options) = socketio(vec![Message::text(event), Message::text(r#"42["small"]"#)]);
     delays_no_other_session(port, options);
 }
 
 #[test]
-fn a_large_attachment_of_socketio() {
+fn a_large_socketio_attachment_delays_no_other_session() {
     let packets = vec![
         Message::text(r#"451-["e",{"_placeholder":true,"num":0}]"#),
         Message::binary(vec![0; SIZE]),
@@ -126,7 +126,7 @@ fn a_large_attachment_of_socketio() {
 }
 
 #[test]
-fn a_large_event_of_a_stream() {
+fn a_large_stream_event_delays_no_other_session() {
     let body = format!("data: {}\n\ndata: small\n\n", large());
     let options = json!({"protocol": "sse", "format": "json"});
     delays_no_other_session(stream("text/event-stream", body), options);

@@ -32,7 +32,7 @@ async fn echo(url: String) -> Vec<Incoming> {
 
 #[tokio::test]
 #[ignore = "needs a fuzzing server"]
-async fn every_case() {
+async fn every_autobahn_case_passes() {
     let Ok(server) = std::env::var("AUTOBAHN") else {
         return;
     };

@@ -22,7 +22,7 @@ fn resident() -> usize {
 
 #[tokio::test]
 #[ignore = "measures"]
-async fn an_idle_link_is_small() {
+async fn an_idle_link_needs_little_memory() {
     for deflate in [false, true] {
         let options = if deflate {
             r#"{"deflate":{"threshold":0}}"#

@@ -238,7 +238,7 @@ fn row(name: &str, lasts: Duration, if_lost: &str, fault: impl FnOnce(&Relay, &S
 }
 
 #[test]
-fn a_server_that_restarts_gracefully() {
+fn a_gracefully_restarted_server_is_redialled() {
     row(
         "the server closes everybody with 1012",
         Duration::ZERO,
@@ -250,7 +250,7 @@ fn a_server_that_restarts_gracefully() {
 }
 
 #[test]
-fn a_server_that_ends_the_connection() {
+fn a_connection_ended_by_the_server_is_reestablished() {
     row(
         "the server's process ends (FIN)",
         Duration::ZERO,
@@ -262,7 +262,7 @@ fn a_server_that_ends_the_connection() {
 }
 
 #[test]
-fn a_connection_that_is_reset() {
+fn a_reset_connection_is_reestablished() {
     row(
         "something on the way resets the connection (RST)",
         Duration::ZERO,
@@ -274,7 +274,7 @@ fn a_connection_that_is_reset() {
 }
 
 #[test]
-fn a_server_that_is_away_for_a_while() {
+fn an_unreachable_server_is_redialled_until_it_returns() {
     row(
         "the server hangs up on everybody for 3 s",
         Duration::from_secs(3),
@@ -286,7 +286,7 @@ fn a_server_that_is_away_for_a_while() {
 }
 
 #[test]
-fn a_link_that_is_half_open() {
+fn a_half_open_link_is_replaced() {
     row(
         "nothing comes through any more, both ends keep the connection",
         Duration::ZERO,
@@ -298,7 +298,7 @@ fn a_link_that_is_half_open() {
 }
 
 #[test]
-fn a_server_that_hangs_in_the_handshake_too() {
+fn hanging_handshakes_time_out_until_the_server_recovers() {
     row(
         "the same for 4 s: dials hang as well",
         Duration::from_secs(4),
@@ -310,7 +310,7 @@ fn a_server_that_hangs_in_the_handshake_too() {
 }
 
 #[test]
-fn messages_that_are_to_be_sent_again_all_arrive() {
+fn resent_messages_all_arrive() {
     row(
         "the same, and every message with `ifLost: \"resend\"`",
         Duration::ZERO,

@@ -151,7 +151,7 @@ fn settings_are_reloaded_with_open_sessions() {
 }
 
 #[test]
-fn a_certificate_that_is_not_checked_is_shown_in_status() {
+fn an_unchecked_certificate_is_shown_in_status() {
     let scratch = Scratch::new();
     write(&scratch, "[tls]\ninsecure-hosts = [\"localhost\"]\n");
     let mut host = HostProcess::chromium(&scratch);

@@ -12,7 +12,7 @@ use crate::support::{ORIGIN, SOON};
 
 #[test]
 #[ignore = "needs a build for Windows: scripts/cross"]
-fn a_browser_starts_it_and_ends_it_with_its_port() {
+fn a_host_starts_and_exits_with_its_port() {
     let machine = Machine::new();
     let mut host = machine.host();
     assert_eq!(host.hello()["origin"], ORIGIN);

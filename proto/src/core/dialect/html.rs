@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_described_by_its_title() {
+    fn an_html_page_is_described_by_its_title() {
         for (text, expected) in [
             (
                 "<html>\r\n<head><TITLE lang=en>\n 502  Bad &amp; Gateway\n</TITLE></head>",

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_that_fits_decides() {
+    fn the_first_matching_line_decides() {
         let mut filter = filter(&[
             r#"{"when":{"/type":"alarm"},"do":"deliver"}"#,
             r#"{"when":{"/type":["alarm","tick"]},"do":"hold"}"#,
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conflated_message_names_the_one_before_it_with_the_same_key() {
+    fn a_conflated_message_refers_to_the_previous_one_of_its_key() {
         let mut filter = filter(&[r#"{"when":{"/t":"p"},"do":"conflate","key":"/s"}"#]);
         for (text, seq, replaces) in [
             (r#"{"t":"p","s":"eur"}"#, 1, None),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_counts_or_times_each_key_apart() {
+    fn samples_count_or_time_each_key_separately() {
         let mut by_count = filter(&[r#"{"do":"sample","every":3,"key":"/s"}"#]);
         let mut passed = |text: &str| decide(&mut by_count, text, 0).view.is_none();
         let seen: Vec<bool> = (0..5).map(|_| passed(r#"{"s":1}"#)).collect();
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subscription_keeps_its_place_when_it_is_sent_again() {
+    fn a_resent_subscription_keeps_its_position() {
         let mut filter = filter(&[r#"{"do":"drop"}"#]);
         let deliver = || vec![FilterLine::from_json(r#"{"do":"deliver"}"#).unwrap()];
         assert!(filter.set(&"later".into(), deliver()));

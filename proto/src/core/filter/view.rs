@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_keeps_its_shape() {
+    fn a_projection_keeps_the_shape_of_the_message() {
         let keep = |keep: &[&str], text: &str| {
             let keep: Vec<String> = keep.iter().map(|&pointer| pointer.to_owned()).collect();
             part_of(&Payload::text(text), &keep)

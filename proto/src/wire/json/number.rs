@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_numbers_have_one_text() {
+    fn equal_numbers_have_one_canonical_text() {
         for (same, canonical) in [
             (&["7", "7.0", "70e-1", "0.7E+1"][..], "7"),
             (&["0", "-0", "0.0e999", "1e-999"], "0"),

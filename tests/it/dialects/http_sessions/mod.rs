@@ -109,7 +109,7 @@ fn events_have_names_and_a_lost_stream_resumes_at_its_position() {
 }
 
 #[test]
-fn a_204_stops_and_another_content_type_fails() {
+fn status_204_stops_and_another_content_type_fails() {
     let (mut harness, dial) = opened(json!({"protocol":"sse"}));
     harness.next_fetch();
     harness.respond(dial, 204, &[], "");
@@ -136,7 +136,7 @@ fn a_204_stops_and_another_content_type_fails() {
 }
 
 #[test]
-fn an_expired_session_asks_for_credentials() {
+fn an_expired_session_requests_credentials() {
     let mut harness = Harness::with_client();
     harness.send(
         PORT,

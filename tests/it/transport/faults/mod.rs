@@ -74,7 +74,7 @@ const INTERNAL: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn no_failure_names_internals() {
+async fn no_error_message_names_internals() {
     let answers = [
         "",
         "HTTP/1.1 101 Switch",

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn registrations() {
+fn registration_problems_have_findings() {
     only("registered", Verdict::Warn, "install --extension <id>", |facts| {
         facts.browsers.clear();
         facts.programs.clear();
@@ -93,7 +93,7 @@ fn each_program_that_browsers_start_has_its_own_finding() {
 }
 
 #[test]
-fn origins() {
+fn missing_origins_have_findings() {
     let asked = |id: &str| {
         let mut facts = healthy();
         facts.asked = vec![ExtensionId::parse(id).unwrap()];
@@ -109,7 +109,7 @@ fn origins() {
 }
 
 #[test]
-fn programs() {
+fn unusable_programs_have_findings() {
     only("program.chromium", Verdict::Fail, "install", |facts| {
         facts.programs[0].kind = Err("no such file".into());
     });
@@ -141,7 +141,7 @@ fn programs() {
 }
 
 #[test]
-fn policies() {
+fn blocking_policies_have_findings() {
     let policy = |user_level, blocklist: &[&str]| Policy {
         blocklist: blocklist.iter().map(|entry| (*entry).to_owned()).collect(),
         user_level,
@@ -184,7 +184,7 @@ fn other_hosts_matter_only_for_the_same_extension() {
 }
 
 #[test]
-fn sandboxes() {
+fn sandboxed_browsers_have_findings() {
     let sandboxed = |by, serving: bool| Sandboxed {
         by,
         folder: "/home/u/app".into(),

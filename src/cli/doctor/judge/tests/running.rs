@@ -5,7 +5,7 @@ use crate::transport::DialError;
 use crate::transport::probe::{DialPhase, DialStep, StepEnd};
 
 #[test]
-fn hosts() {
+fn misbehaving_hosts_have_findings() {
     let ends = [
         (
             Launched::NotStarted("no".into()),
@@ -42,7 +42,7 @@ fn hosts() {
 }
 
 #[test]
-fn the_broker_and_its_paths() {
+fn problems_of_the_broker_and_its_paths_are_reported() {
     only("broker", Verdict::Fail, "longwire stop", |facts| {
         facts.broker.answer = Err("it does not answer".into());
     });
@@ -71,14 +71,14 @@ fn the_broker_and_its_paths() {
 }
 
 #[test]
-fn a_receipt_that_cannot_be_read() {
+fn an_unreadable_install_record_is_reported() {
     only("receipt", Verdict::Fail, "mv /installed.json", |facts| {
         facts.receipt.problem = Some("no JSON".into());
     });
 }
 
 #[test]
-fn settings_that_cannot_be_used() {
+fn invalid_settings_are_reported() {
     only("settings", Verdict::Fail, "/settings.toml", |facts| {
         facts.settings.problem = Some("line 3".into());
     });
@@ -93,7 +93,7 @@ fn settings_that_cannot_be_used() {
 }
 
 #[test]
-fn settings_with_passwords_that_others_can_read() {
+fn passwords_readable_by_others_are_reported() {
     only("settings", Verdict::Warn, "chmod go-r /settings.toml", |facts| {
         facts.settings.exposed = vec!["/settings.toml".into()];
     });
@@ -104,14 +104,14 @@ fn settings_with_passwords_that_others_can_read() {
 }
 
 #[test]
-fn settings_that_have_a_certificate_not_checked() {
+fn settings_with_unchecked_certificates_are_reported() {
     only("settings", Verdict::Warn, "/settings.toml", |facts| {
         facts.settings.insecure = vec!["dev.example".into()];
     });
 }
 
 #[test]
-fn folders_and_the_disk() {
+fn unusable_folders_and_a_full_disk_are_reported() {
     only("logs", Verdict::Warn, "mv /logs /logs.aside", |facts| {
         facts.folders.logs_problem = Some(Unwritable::NoFolder("/logs".into()));
     });
