@@ -7,7 +7,7 @@ use longwire::wire::message::{ClientFrame, Open};
 use longwire::wire::options::Protocol;
 
 use super::clients::NEVER;
-use super::model::Session;
+use super::session::Session;
 use super::world::{Kind, World};
 
 impl World {

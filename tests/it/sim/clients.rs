@@ -11,8 +11,10 @@ use longwire::wire::payload::Payload;
 use longwire::wire::record::Name;
 use longwire::wire::rule::Correlation;
 
-use super::model::{Alive, Asks, Port, Sent};
+use super::model::Port;
 use super::options::{mixed_options, random_options, random_window};
+use super::sent::{Asks, Sent};
+use super::session::Alive;
 use super::steps::StepWeights;
 use super::world::World;
 

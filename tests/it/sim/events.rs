@@ -11,8 +11,10 @@ use longwire::wire::options::Protocol;
 use longwire::wire::payload::Payload;
 use serde_json::{Value, json};
 
-use super::model::{Asks, Item, Sent, number_in};
+use super::dial::Item;
+use super::model::number_in;
 use super::protocols::protocols;
+use super::sent::{Asks, Sent};
 use super::socketio::{Namespace, NamespaceState, PLAIN, in_namespace, taken_apart};
 use super::world::World;
 

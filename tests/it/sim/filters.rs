@@ -363,7 +363,7 @@ fn part_of(number: usize, content: &Bytes) -> Bytes {
     }
 }
 
-impl super::model::ClientSession {
+impl super::client_session::ClientSession {
     /// Whether its position may lie behind the message at this index.
     fn has_passed(&self, index: usize) -> bool {
         let known = self.history.range(..=self.position).next_back();
@@ -378,7 +378,7 @@ impl super::model::ClientSession {
     }
 }
 
-impl super::model::Session {
+impl super::session::Session {
     /// Whether this person may lack the message at this index without a gap.
     pub(super) fn may_be_withheld(&self, index: usize, client: usize) -> bool {
         let views = self.views.get(&index);

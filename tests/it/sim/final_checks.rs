@@ -9,8 +9,9 @@ use longwire::wire::message::{ClientFrame, Conflict, Open};
 use longwire::wire::options::{Durability, Options};
 use longwire::wire::record::Name;
 
+use super::dial::Item;
 use super::filters::Action;
-use super::model::{Alive, Item};
+use super::session::Alive;
 use super::world::World;
 
 /// Rounds in which everything must have come to rest. Deadlines of requests and proofs are the longest waits.

@@ -9,7 +9,7 @@ use longwire::wire::code::Code;
 use longwire::wire::message::{Authorize, Conflict};
 use longwire::wire::options::{CloseClass, Protocol};
 
-use super::model::Reach;
+use super::session::Reach;
 use super::world::{Bearer, Kind, World};
 
 /// Nobody obeys a server for longer.
@@ -346,7 +346,7 @@ impl Reach {
     }
 }
 
-impl super::model::Session {
+impl super::session::Session {
     /// Whether the options of an `open` take effect.
     pub(super) fn follows_options(&self, conflict: Conflict) -> bool {
         conflict == Conflict::Update || !self.has_url

@@ -5,7 +5,9 @@
 //! docs/SIMULATION.md explains its files, and how to add a rule.
 
 mod bookkeeping;
+mod client_session;
 mod clients;
+mod dial;
 mod disk;
 mod events;
 mod filters;
@@ -21,7 +23,9 @@ mod reader;
 mod regressions;
 mod restarts;
 mod rng;
+mod sent;
 mod servers;
+mod session;
 mod socketio;
 mod steps;
 mod subscribing;

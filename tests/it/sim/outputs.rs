@@ -9,7 +9,9 @@ use longwire::core::journal::{JournalEntry, JournalId, RawRecord};
 use longwire::wire::options::Protocol;
 use longwire::wire::payload::Payload;
 
-use super::model::{Alive, Dial, Item, number_in};
+use super::dial::{Dial, Item};
+use super::model::number_in;
+use super::session::Alive;
 use super::world::{Kind, World};
 
 /// The record of a journal with the identity of its session.
@@ -260,38 +262,7 @@ impl World {
         // There are no pings on it that could prove anything.
         session.trusts_writes |= protocol != Protocol::WebSocket;
         session.dial = Some(id);
-        let dial = Dial {
-            slot,
-            incarnation,
-            open: false,
-            over: false,
-            paused: false,
-            items: Vec::new(),
-            taken: 0,
-            written: 0,
-            read: 0,
-            reported_written: 0,
-            pings: std::collections::VecDeque::new(),
-            proven: 0,
-            last_proof: 0,
-            last_order: [0; 4],
-            lane,
-            opened_at: Duration::ZERO,
-            opened_by: 0,
-            ready: false,
-            wants: None,
-            closing: false,
-            protocol,
-            base: base.into(),
-            refused: false,
-            question: false,
-            resumes: false,
-            namespaces: Vec::new(),
-            max_payload: usize::MAX,
-            unfinished: None,
-            greeted: false,
-            disturbed: false,
-        };
+        let dial = Dial::new(slot, incarnation, lane, protocol, base.into());
         assert!(
             self.dials.insert((self.incarnation, id), dial).is_none(),
             "{id:?} was used before"

@@ -3,7 +3,7 @@
 //!
 //! It also checks what only these have: requests, their URLs, and resume positions.
 
-use super::model::Item;
+use super::dial::Item;
 use super::world::World;
 use bytes::Bytes;
 use longwire::core::io::{Answer, DialId, Fetch, Incoming, Input, LinkEvent, TransportKind};

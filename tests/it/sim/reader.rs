@@ -7,7 +7,8 @@ use longwire::wire::code::GapReason;
 use longwire::wire::message::{BrokerFrame, Opened, Resumed};
 use longwire::wire::record::{Body, Record, State};
 
-use super::model::{About, Progress, number_in};
+use super::client_session::Progress;
+use super::model::{About, number_in};
 use super::world::World;
 
 impl World {

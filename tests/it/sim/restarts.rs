@@ -6,7 +6,8 @@ use longwire::core::io::{Caller, Input};
 use longwire::core::journal::{Damage, JournalId};
 use longwire::wire::options::{Options, Overflow, QueueOptions};
 
-use super::model::{Alive, ClientSession, Content, Progress, Reach, Session};
+use super::client_session::{ClientSession, Progress};
+use super::session::{Alive, Content, Reach, Session};
 use super::steps::{Step, StepWeights};
 use super::world::{ADMIN, Cause, World, hub};
 

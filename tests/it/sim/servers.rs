@@ -11,7 +11,9 @@ use longwire::wire::options::{Overflow, Protocol};
 use longwire::wire::payload::Payload;
 use longwire::wire::record::ErrorInfo;
 
-use super::model::{Asks, Emitted, Item};
+use super::dial::Item;
+use super::model::Emitted;
+use super::sent::Asks;
 use super::world::World;
 
 impl World {

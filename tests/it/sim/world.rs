@@ -14,10 +14,14 @@ use longwire::wire::message::{BrokerFrame, ClientFrame, Conflict, Resume, Sessio
 use longwire::wire::options::{Options, Overflow};
 use longwire::wire::record::{Name, State};
 
+use super::client_session::ClientSession;
+use super::dial::Dial;
 use super::disk::Disk;
 use super::filters::View;
-use super::model::{Alive, ClientSession, Dial, Emitted, Link, Owner, Port, Sent, Session, SimClient, Slot};
+use super::model::{Emitted, Link, Owner, Port, SimClient, Slot};
 use super::rng::Rng;
+use super::sent::Sent;
+use super::session::{Alive, Session};
 use super::socketio::Offsets;
 
 /// The command line, which may query all counters.

@@ -6,8 +6,10 @@ use longwire::core::io::PortId;
 use longwire::wire::message::{Opened, Resumed};
 use longwire::wire::options::Options;
 
-use crate::sim::model::{About, Alive, ClientSession, Progress, Session};
+use crate::sim::client_session::{ClientSession, Progress};
+use crate::sim::model::About;
 use crate::sim::protocols::{is_another_dial, leads_to_its_address};
+use crate::sim::session::{Alive, Session};
 use crate::sim::world::{Opening, World, token_of};
 
 impl World {

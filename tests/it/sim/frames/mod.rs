@@ -12,7 +12,9 @@ use longwire::wire::message::BrokerFrame;
 use longwire::wire::options::Protocol;
 use longwire::wire::record::{Name, Outcome};
 
-use super::model::{About, Alive, Asks, MessageResult, Queued};
+use super::model::{About, Queued};
+use super::sent::{Asks, MessageResult};
+use super::session::Alive;
 use super::world::{ADMIN, World, token_of};
 
 impl World {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use longwire::core::io::PortId;
 use longwire::wire::record::{Name, Outcome};
 
-use crate::sim::model::MessageResult;
+use crate::sim::sent::MessageResult;
 use crate::sim::world::{World, token_of};
 
 impl World {

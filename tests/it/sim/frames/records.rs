@@ -6,7 +6,9 @@ use longwire::core::io::PortId;
 use longwire::wire::code::GapReason;
 use longwire::wire::record::{Body, Record};
 
-use crate::sim::model::{Content, MessageResult, number_in};
+use crate::sim::model::number_in;
+use crate::sim::sent::MessageResult;
+use crate::sim::session::Content;
 use crate::sim::world::{Kind, World, token_of};
 
 impl World {
