@@ -29,6 +29,7 @@ mod session;
 mod socketio;
 mod steps;
 mod subscribing;
+mod views;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -9,9 +9,9 @@ use longwire::core::journal::JournalId;
 use longwire::wire::options::{Options, Protocol};
 use longwire::wire::record::{Gap, Name, OutcomeReport, ResponseReport, StateChange};
 
-use super::filters::View;
 use super::model::Link;
 use super::socketio::Remembered;
+use super::views::View;
 
 /// Whether a session is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,12 +17,12 @@ use longwire::wire::record::{Name, State};
 use super::client_session::ClientSession;
 use super::dial::Dial;
 use super::disk::Disk;
-use super::filters::View;
 use super::model::{Emitted, Link, Owner, Port, SimClient, Slot};
 use super::rng::Rng;
 use super::sent::Sent;
 use super::session::{Alive, Session};
 use super::socketio::Offsets;
+use super::views::View;
 
 /// The command line, which may query all counters.
 pub(super) const ADMIN: PortId = PortId(0);
