@@ -13,8 +13,10 @@ mod events;
 mod filters;
 mod final_checks;
 mod frames;
+mod journals;
 mod links;
 mod logins;
+mod misbehaving;
 mod model;
 mod options;
 mod outputs;
@@ -29,6 +31,7 @@ mod session;
 mod socketio;
 mod steps;
 mod subscribing;
+mod transit;
 mod views;
 mod world;
 

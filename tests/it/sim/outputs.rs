@@ -1,23 +1,16 @@
-//! Applies the hub's outputs to the model, and checks all but frames: dials, messages on links, pings, journals.
+//! Applies the hub's outputs to the model, and checks dials, messages on links, and pings.
 //!
-//! Frames for clients are checked in `frames`.
+//! Frames for clients are checked in `frames`, journals in `journals`.
 
 use std::time::Duration;
 
 use longwire::core::io::{DialId, Output, Target};
-use longwire::core::journal::{JournalEntry, JournalId, RawRecord};
 use longwire::wire::options::Protocol;
 use longwire::wire::payload::Payload;
 
 use super::dial::{Dial, Item};
 use super::model::number_in;
-use super::session::Alive;
 use super::world::{Kind, World};
-
-/// The record of a journal with the identity of its session.
-const META: u8 = 1;
-/// How a journal marks a gap.
-const GAP: u8 = 10;
 
 impl World {
     pub(super) fn mix(&mut self, number: u64) {
@@ -104,19 +97,6 @@ impl World {
         }
     }
 
-    /// The slot of the session that a journal is about, by its first record.
-    fn slot_of_journal(&self, record: &RawRecord) -> Option<usize> {
-        let meta: serde_json::Value = serde_json::from_slice(&record.data).ok()?;
-        self.slots.iter().position(|slot| {
-            let owner = &self.owners[slot.owner];
-            (
-                meta["session"].as_str(),
-                meta["profile"].as_str(),
-                meta["origin"].as_str(),
-            ) == (Some(&*slot.name), Some(&*owner.profile), Some(&*owner.origin))
-        })
-    }
-
     /// The close frame comes after everything that was accepted.
     fn closes(&mut self, id: DialId) {
         let dial = self.open_dial(id);
@@ -156,57 +136,6 @@ impl World {
             left, None,
             "a message was accepted, and is not written before the close frame"
         );
-    }
-
-    fn journal(&mut self, id: &JournalId, entry: JournalEntry) {
-        let known = self.slots.iter().position(|slot| {
-            slot.incarnations
-                .last()
-                .is_some_and(|session| session.journal.as_ref() == Some(id))
-        });
-        match (&entry, known) {
-            (JournalEntry::Append { record, .. }, _) => {
-                self.mix(record.seq + record.data.len() as u64);
-                if record.kind == 2 {
-                    self.appended += known.map_or(0, |slot| self.note_journaled(slot, record));
-                }
-                if known.is_none() && record.kind == META {
-                    let at = self
-                        .slot_of_journal(record)
-                        .expect("a journal of nobody's session");
-                    self.fresh = Some((id.clone(), at));
-                }
-            }
-            (JournalEntry::Remove, Some(slot)) => {
-                if let Some(session) = self.session(slot) {
-                    session.journal = None;
-                    session.alive = Alive::No;
-                }
-            }
-            (JournalEntry::Trim { .. } | JournalEntry::Remove, _) => {}
-        }
-        self.disk.apply(id, entry);
-    }
-
-    /// How many messages a record of the log adds to those that the journal has, kept or lost.
-    fn note_journaled(&mut self, slot: usize, record: &RawRecord) -> usize {
-        let session = self.slots[slot].incarnations.last_mut().unwrap();
-        let (seq, body) = (record.seq, record.data.get(12..).unwrap_or_default());
-        match body {
-            [0..=3, ..] => {
-                session.journaled_upto = seq;
-                1
-            }
-            // What has just come and is lost stands behind everything else.
-            [GAP, gap @ ..] if seq > session.journaled_upto => {
-                let gap: serde_json::Value = serde_json::from_slice(gap).unwrap();
-                let (from, count) = (gap["from"].as_u64(), gap["count"].as_u64().unwrap());
-                let before = session.journaled_gap.filter(|(known, _)| Some(*known) == from);
-                session.journaled_gap = Some((from.unwrap(), count));
-                usize::try_from(count - before.map_or(0, |(_, count)| count)).unwrap()
-            }
-            _ => 0,
-        }
     }
 
     fn open_dial(&mut self, id: DialId) -> &mut Dial {
@@ -394,58 +323,5 @@ impl World {
             "message {token} overtakes message {:?}, which is more urgent",
             urgent.map(|(token, _)| token)
         );
-    }
-
-    /// What the server may still read of what was on its way when a link ended.
-    pub(super) fn read_rest(&mut self, id: DialId, by_us: bool) -> usize {
-        let Some(dial) = self.dials.get(&(self.incarnation, id)) else {
-            return 0;
-        };
-        let (read, taken, all) = (dial.read, dial.taken, dial.items.len());
-        let taken = taken + self.rng.below(all - taken + 1);
-        let reads = read + self.rng.below(taken - read + 1);
-        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
-        dial.taken = taken;
-        self.server_reads(id, reads);
-        if by_us {
-            all
-        } else {
-            taken + self.rng.below(all - taken + 1)
-        }
-    }
-
-    /// The server reads up to so many items of a dial.
-    pub(super) fn server_reads(&mut self, id: DialId, upto: usize) {
-        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
-        let from = dial.read;
-        dial.read = upto.max(from);
-        dial.written = dial.written.max(dial.read);
-        dial.taken = dial.taken.max(dial.written);
-        let items: Vec<Item> = dial.items[from..dial.read].to_vec();
-        for item in items {
-            let Item::Token(token) = item else { continue };
-            let sent = &mut self.sent[token];
-            sent.reads += 1;
-            sent.written = true;
-            assert!(
-                sent.reads == 1 || sent.resend,
-                "the server got message {token} twice"
-            );
-            self.check_status(token);
-        }
-    }
-
-    /// The transport has written up to so many items of a dial.
-    pub(super) fn transport_writes(&mut self, id: DialId, upto: usize) {
-        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
-        let from = dial.written;
-        dial.written = upto.max(from);
-        dial.taken = dial.taken.max(dial.written);
-        let items: Vec<Item> = dial.items[from..dial.written].to_vec();
-        for item in items {
-            if let Item::Token(token) = item {
-                self.sent[token].written = true;
-            }
-        }
     }
 }

@@ -1,6 +1,6 @@
-//! The server of every dial: it accepts, refuses, sends messages, reads, answers pings, closes, and sends false events.
+//! The server of every dial: it accepts, refuses, sends messages, answers and closes.
 //!
-//! It never reports falsely what it has read: that could not be detected.
+//! What it reads is in `transit`, the false events that it sends in `misbehaving`.
 
 use std::time::Duration;
 
@@ -313,71 +313,6 @@ impl World {
         }
     }
 
-    /// The transport hands some more to the socket, writes some of that, and the server reads some of that.
-    pub(super) fn moves_on(&mut self, id: DialId, all: bool) {
-        let dial = &self.dials[&(self.incarnation, id)];
-        if !dial.open {
-            return;
-        }
-        if matches!(dial.protocol, Protocol::EventStream | Protocol::Poll) {
-            let most = if all { dial.items.len() - dial.read } else { 1 };
-            for _ in 0..most {
-                if !self.dials[&(self.incarnation, id)].over {
-                    self.posts(id);
-                }
-            }
-            return;
-        }
-        let items = dial.items.len();
-        let (mut taken, mut written, mut read) = (dial.taken, dial.written, dial.read);
-        if all {
-            (taken, written, read) = (items, items, items);
-        } else {
-            taken += self.rng.below(items - taken + 1);
-            written += self.rng.below(taken - written + 1);
-            read += self.rng.below(written - read + 1);
-        }
-        self.dials.get_mut(&(self.incarnation, id)).unwrap().taken = taken;
-        self.transport_writes(id, written);
-        self.server_reads(id, read);
-        let reported = self.dials[&(self.incarnation, id)].reported_written;
-        if written > reported || self.rng.percent(5) {
-            // In season or not: a number may come twice, or a smaller one after a greater.
-            let sends = if self.rng.percent(5) && !all {
-                self.rng.below(written + 1)
-            } else {
-                written
-            };
-            self.dials
-                .get_mut(&(self.incarnation, id))
-                .unwrap()
-                .reported_written = reported.max(sends);
-            self.give(Input::Link(id, LinkEvent::Written(sends as u64)));
-        }
-    }
-
-    /// The server answers a ping that it has read; older ones may stay unanswered.
-    pub(super) fn pongs(&mut self, id: DialId, all: bool) -> bool {
-        let dial = &self.dials[&(self.incarnation, id)];
-        if !dial.open || dial.pings.is_empty() {
-            return false;
-        }
-        let which = if all {
-            dial.pings.len() - 1
-        } else {
-            self.rng.below(dial.pings.len())
-        };
-        let dial = self.dials.get_mut(&(self.incarnation, id)).unwrap();
-        let (token, at) = dial.pings[which];
-        dial.pings.drain(..=which);
-        if token == dial.last_proof {
-            dial.proven = at;
-        }
-        self.server_reads(id, at);
-        self.give(Input::Link(id, LinkEvent::Pong(token)));
-        true
-    }
-
     /// The settings change: nothing may be dialled for a while, or little may be kept.
     pub(super) fn changes_rules(&mut self) {
         let mut rules = Rules::default();
@@ -388,88 +323,5 @@ impl World {
             _ => {}
         }
         self.give(Input::Rules(std::sync::Arc::new(rules)));
-    }
-
-    /// Words that must have no effect: from dials that are over or never were, of pings never sent.
-    pub(super) fn misbehaves(&mut self) {
-        let stale: Vec<DialId> = self
-            .dialled
-            .iter()
-            .rev()
-            .take(8)
-            .filter(|dial| self.dials[&(self.incarnation, **dial)].over)
-            .copied()
-            .collect();
-        let alive = self.dials_alive();
-        match self.rng.below(6) {
-            4 if !alive.is_empty() => {
-                let dial = *self.rng.pick(&alive);
-                self.misbehaves_in_time(dial);
-            }
-            0 if !alive.is_empty() => {
-                let dial = *self.rng.pick(&alive);
-                let newest = self.dials[&(self.incarnation, dial)]
-                    .pings
-                    .back()
-                    .map_or(0, |(token, _)| *token);
-                let token = newest + 1 + self.rng.next() % 5000;
-                self.give(Input::Link(dial, LinkEvent::Pong(1_000_000 + token)));
-            }
-            1 => {
-                let never = self.dialled.last().map_or(0, |dial| dial.0) + self.rng.between(1, 3);
-                self.misbehaviour(DialId(never));
-            }
-            _ if !stale.is_empty() => {
-                let dial = *self.rng.pick(&stale);
-                self.misbehaviour(dial);
-            }
-            _ => {}
-        }
-    }
-
-    /// Events that a link cannot have now: a second opening, or anything before the first.
-    fn misbehaves_in_time(&mut self, dial: DialId) {
-        if self.protocol_of(dial) != Protocol::WebSocket {
-            return;
-        }
-        if self.dials[&(self.incarnation, dial)].open {
-            return self.accepts(dial);
-        }
-        let slot = self.dials[&(self.incarnation, dial)].slot;
-        let event = match self.rng.below(4) {
-            0 => LinkEvent::Written(self.rng.below(10) as u64),
-            1 => LinkEvent::Pong(self.rng.between(1, 4)),
-            2 => LinkEvent::Alive,
-            _ => {
-                let (_, payload) = self.emits(slot, |number| format!("g{number}:early"));
-                LinkEvent::Messages(vec![Incoming::Message(payload)])
-            }
-        };
-        self.give(Input::Link(dial, event));
-    }
-
-    fn misbehaviour(&mut self, dial: DialId) {
-        let event = match self.rng.below(6) {
-            0 => LinkEvent::Opened {
-                subprotocol: None,
-                extensions: None,
-            },
-            1 | 2 => {
-                let slot = self
-                    .dials
-                    .get(&(self.incarnation, dial))
-                    .map_or(0, |dial| dial.slot);
-                let (_, payload) = self.emits(slot, |number| format!("g{number}:never"));
-                LinkEvent::Messages(vec![Incoming::Message(payload)])
-            }
-            3 => LinkEvent::Written(self.rng.below(10) as u64),
-            4 => LinkEvent::Pong(self.rng.between(1, 4)),
-            _ => LinkEvent::Ended(LinkEnd {
-                code: Some(1006),
-                taken: 0,
-                ..LinkEnd::default()
-            }),
-        };
-        self.give(Input::Link(dial, event));
     }
 }
