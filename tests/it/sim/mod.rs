@@ -25,6 +25,7 @@ mod reader;
 mod regressions;
 mod restarts;
 mod rng;
+mod sending;
 mod sent;
 mod servers;
 mod session;
