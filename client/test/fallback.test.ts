@@ -88,7 +88,9 @@ test("options that only the host supports are refused by name", async () => {
       },
     );
   }
-  await assert.rejects(bridge.open("url", "https://x.example/"), { code: "bad-url" });
+  for (const bad of ["ftp://x.example/", "wss://x.example/#part", "x.example", "ws://x.example:0/"]) {
+    await assert.rejects(bridge.open("url", bad), { code: "bad-url" });
+  }
 });
 
 test("a lost connection is redialled, with its states and `continuity: none`", async () => {

@@ -18,7 +18,7 @@ import type {
 import { PROTOCOL } from "../wire.js";
 import type { ClientPort } from "./consumer.js";
 import { type FromBrowserBroker, type Handover, present, type ToRouter } from "./from-broker.js";
-import type { BrowserNetwork } from "./link.js";
+import { type BrowserNetwork, linkError } from "./link.js";
 import { CAPABILITIES, refuseOpen } from "./options.js";
 import { BrowserSession, type ToSession } from "./session.js";
 
@@ -112,23 +112,15 @@ export class BrowserBroker {
   /** Finds or creates the session for an `open` frame; or returns the error. */
   sessionFor(profile: string, frame: Open): BrowserSession | Handover | WireError {
     const held = this.session(profile, frame.session);
-    const error = refuseOpen(frame, this.#origin);
+    const error = refuseOpen({ ...frame, ...held?.given(frame) }, this.#origin);
     if (error) return error;
     if (held) return held;
     if (this.#isHostAvailable) return { type: "moved", session: frame.session, frames: [] };
     if (frame.url === undefined) {
-      return {
-        code: "no-session",
-        message: `there is no session ${frame.session}, and no URL to make one`,
-        retry: "no",
-      };
+      return linkError("no-session", `there is no session ${frame.session}, and no URL to make one`, "no");
     }
     if (this.of(profile).length >= MAX_SESSIONS) {
-      return {
-        code: "too-many-sessions",
-        message: `the limit of ${MAX_SESSIONS} sessions is reached`,
-        retry: "no",
-      };
+      return linkError("too-many-sessions", `the limit of ${MAX_SESSIONS} sessions is reached`, "no");
     }
     return this.#make(`${profile}\n${frame.session}`, frame, frame.url);
   }
@@ -206,7 +198,7 @@ class ClientConnection implements ClientPort {
     } else if (type === "host-available") this.#broker.hostAvailable((frame as HostAvailability).isAvailable);
     else if (type === "hello") this.#handleHello(frame as Hello);
     else if (this.#hello) this.#take(frame as ToBroker, this.#hello);
-    else this.#refuse({ code: "hello-required", message: "the first frame is `hello`", retry: "now" }, {});
+    else this.#refuse(linkError("hello-required", "the first frame is `hello`", "now"), {});
   }
 
   detach(): void {
@@ -217,8 +209,8 @@ class ClientConnection implements ClientPort {
   #handleHello({ client = "main", profile = "default", needs = [] }: Hello): void {
     const unmet = needs.filter((need) => !CAPABILITIES.includes(need));
     if (unmet.length > 0) {
-      const message = `not available without the native host: ${unmet.join(", ")}`;
-      this.#refuse({ code: "unsupported", message, retry: "action" }, {});
+      const message = `this needs the native host: ${unmet.join(", ")}`;
+      this.#refuse(linkError("unsupported", message, "action"), {});
       return;
     }
     const isOther = this.#hello && (this.#hello.client !== client || this.#hello.profile !== profile);
@@ -236,7 +228,7 @@ class ClientConnection implements ClientPort {
       const session = this.#broker.session(profile, name);
       if (session?.take(this, client, frame as ToSession) || this.#moved.has(name)) return;
       this.#refuse(
-        { code: "not-attached", message: `this port is not attached to ${name}`, retry: "now" },
+        linkError("not-attached", `this port is not attached to ${name}`, "now"),
         frame as ToSession,
       );
     }
@@ -263,14 +255,12 @@ const COUNTERS = ["dials", "reconnects", "queued", "unacknowledged", "dropped", 
 
 /** The sums over all sessions. */
 function sum(sessions: SessionCounters[]): SessionCounters {
-  const none = { messages: 0, bytes: 0 };
-  const total = { received: { ...none }, sent: none } as SessionCounters;
-  for (const counter of COUNTERS) total[counter] = sessions.reduce((all, one) => all + one[counter], 0);
-  for (const { received, sent } of sessions) {
-    total.received.messages += received.messages;
-    total.received.bytes += received.bytes;
-    total.sent.messages += sent.messages;
-    total.sent.bytes += sent.bytes;
-  }
+  const add = (of: (one: SessionCounters) => number) => sessions.reduce((all, one) => all + of(one), 0);
+  const traffic = (way: "received" | "sent") => ({
+    messages: add((one) => one[way].messages),
+    bytes: add((one) => one[way].bytes),
+  });
+  const total = { received: traffic("received"), sent: traffic("sent") } as SessionCounters;
+  for (const counter of COUNTERS) total[counter] = add((one) => one[counter]);
   return total;
 }

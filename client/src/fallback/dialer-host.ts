@@ -9,8 +9,11 @@ export type StateFields = Partial<Omit<State, "type" | "session" | "seq" | "stat
 
 /** A request to the provider of credentials. */
 export interface CredentialsRequest {
+  readonly nonce: string;
   readonly why: "first" | "refused" | "login";
   readonly attempt: number;
+  /** Milliseconds that the provider has to answer. */
+  readonly deadline: number;
   readonly status?: number;
   /** With `login`: values from the server's messages. */
   readonly values?: Record<string, Json>;
@@ -24,8 +27,10 @@ export interface DialerHost {
   /** Subscriptions and the outbox may be sent. */
   ready(): void;
   room(): void;
-  /** The connection ended; messages in flight on it have no other outcome. */
-  lost(end: LinkEnd): void;
+  /** The connection ended. Returns whether the session ends with it. */
+  ended(end: LinkEnd): boolean;
+  /** Messages in flight on the connection have no other outcome. */
+  lost(): void;
   askCredentials(question: CredentialsRequest): void;
   /** Whether nothing is in flight. */
   isIdle(): boolean;

@@ -4,8 +4,8 @@ import type { Clock } from "../browser-api.js";
 import type { Credentials, LinkState, OpenOptions } from "../wire.js";
 import { Attempts } from "./attempts.js";
 import { closeAction, spread } from "./close-action.js";
+import { DialTargets } from "./dial-targets.js";
 import type { CredentialsRequest, DialerHost, StateFields } from "./dialer-host.js";
-import { present } from "./from-broker.js";
 import { Heartbeat } from "./heartbeat.js";
 import {
   type BrowserNetwork,
@@ -19,34 +19,37 @@ import {
   type Target,
 } from "./link.js";
 import { Login, type LoginAction } from "./login.js";
-import { openLink } from "./open-link.js";
+import { TRANSPORTS } from "./open-link.js";
+import type { CredentialsReason } from "./provided-credentials.js";
 import { type MessageContent, matches, Readable } from "./rules.js";
-import { TransportChoice } from "./transports.js";
 
 const CONNECT_TIMEOUT = 15_000;
 const READY_TIMEOUT = 10_000;
+/** Milliseconds that a connection must have been open to show that its credentials were accepted. */
+const ACCEPTED_AFTER = 10_000;
 /** Milliseconds that the provider has to answer. */
-export const AUTHORIZE_TIMEOUT = 60_000;
+const AUTHORIZE_TIMEOUT = 10_000;
 /** Milliseconds between attempts with the best transport while another one is in use, and after one that had to wait. */
-const PROBE = { interval: 300_000, again: 10_000 };
+const PROBE_INTERVAL = 300_000;
+const PROBE_AGAIN = 10_000;
 
 /** The connection of one session. */
 export class Dialer {
   readonly #network: BrowserNetwork;
   readonly #clock: Clock;
   readonly #host: DialerHost;
-  #url: string;
-  #options: OpenOptions;
+  readonly #targets: DialTargets;
   readonly #attempts: Attempts;
-  #transports = new TransportChoice();
   #state: LinkState = "connecting";
   #link: Link | undefined;
+  /** What the connection was made with. */
+  #target: Target | undefined;
+  #openedAt = Number.NaN;
   #heartbeat: Heartbeat | undefined;
   #login = new Login();
   #question: CredentialsRequest | undefined;
   #isReady = false;
   #dials = 0;
-  #isOver = false;
   #timer: unknown;
   #probeTimer: unknown;
 
@@ -55,8 +58,7 @@ export class Dialer {
     this.#network = network;
     this.#clock = clock;
     this.#host = host;
-    this.#url = url;
-    this.#options = options;
+    this.#targets = new DialTargets(url, options);
     this.#attempts = new Attempts(clock);
   }
 
@@ -90,9 +92,9 @@ export class Dialer {
 
   /** `acknowledge`: the server shall acknowledge it. */
   send(content: MessageContent, done: (how: SentAs) => void = () => undefined, acknowledge = false): void {
-    if (content.event !== undefined && this.#target.protocol !== "socket.io") {
+    if (content.event !== undefined && this.#target?.protocol !== "socket.io") {
       // The message was accepted with other options, or with another transport.
-      done({ failed: linkError("not-sent", "this connection's protocol has no events", "no") });
+      done({ failed: linkError("not-sent", "this session's protocol has no events", "no") });
       return;
     }
     this.#link?.send(
@@ -105,54 +107,54 @@ export class Dialer {
     );
   }
 
-  /** Starts dialling, or restarts with another URL or other options. */
-  start(url?: string, options?: OpenOptions): void {
-    if (url !== undefined || options) {
-      this.#url = url ?? this.#url;
-      this.#options = options ?? this.#options;
-      this.#transports = new TransportChoice();
-    }
+  /** Dials now: drops the connection if there is one, and counts attempts from the beginning. */
+  start(): void {
     this.#attempts.reset();
-    this.#leave();
-    if (this.#options.auth === "provider") this.#ask({ why: "first", attempt: 1 });
-    else this.#dial();
-  }
-
-  /** Other options that do not change the dial. */
-  set options(options: OpenOptions) {
-    this.#options = options;
-  }
-
-  authorize(credentials: Credentials): void {
-    const { url, subprotocols, headers, auth } = credentials;
-    const wasAsked = this.#question !== undefined;
-    this.#question = undefined;
-    if (auth !== undefined) this.#target.auth = auth;
-    if (this.#login.isAsking) {
-      this.#act(this.#login.answered(this.#target.auth));
-      return;
-    }
-    Object.assign(this.#target, url && { url }, subprotocols && { subprotocols }, headers && { headers });
-    // The server's recovery state belongs to the previous credentials.
-    if (!wasAsked) this.#target.recovery = new Map();
     this.#leave();
     this.#dial();
   }
 
-  /** The provider has no credentials. */
-  noCredentials(why: string): void {
-    if (this.#login.isAsking) this.#act({ fault: why });
-    else {
+  /** A client wants it: as `start`, and refusals of credentials count from the beginning. */
+  reconnect(): void {
+    this.#targets.credentials.startOver();
+    this.start();
+  }
+
+  /** Another URL, other options: dials anew if they change the dial, unless it does not dial at all. */
+  update(url: string, options: OpenOptions): void {
+    const isOther = this.#targets.update(url, options);
+    if (isOther && this.#state !== "paused") this.start();
+    else if (this.#isOpen) this.#startHeartbeat();
+  }
+
+  /** Takes credentials. `isAnswer`: the provider was asked. */
+  authorize(credentials: Credentials, isAnswer: boolean): void {
+    const provided = this.#targets.credentials;
+    if (isAnswer && this.#login.isAsking) {
       this.#question = undefined;
-      this.#enter("failed", { error: linkError("cancelled", `no credentials: ${why}`, "auth") });
+      provided.give({ auth: credentials.auth });
+      this.#act(this.#login.answered(provided.given.auth));
+      return;
+    }
+    // What the server holds of this connection is another user's.
+    if (!isAnswer && this.#isOpen) this.#targets.forgetRecovery();
+    this.#leave();
+    provided.give(credentials);
+    this.start();
+  }
+
+  /** The provider has no credentials. */
+  noCredentials(reason: string, isAnswer: boolean): void {
+    if (isAnswer && this.#login.isAsking) this.#act({ fault: reason });
+    else {
+      const why = "the extension has no credentials for this server";
+      this.stop("failed", { error: linkError("http-status", why, "auth"), reason });
     }
   }
 
-  /** Closes the connection gracefully; `lost` follows. Returns whether there was one. */
-  close(code?: number, reason?: string): boolean {
-    if (!this.#isOpen) return false;
+  /** Closes the connection gracefully; `ended` follows. */
+  close(code?: number, reason?: string): void {
     this.#link?.close(code, reason);
-    return true;
   }
 
   /** Drops the connection and stops dialling. */
@@ -163,13 +165,11 @@ export class Dialer {
 
   /** Stops for good, without a state record. */
   end(): void {
-    this.#isOver = true;
     this.#hangUp();
   }
 
-  /** The target of the chosen transport. */
-  get #target(): Target {
-    return this.#transports.target(this.#url, this.#options);
+  get #options(): OpenOptions {
+    return this.#targets.options;
   }
 
   get #isOpen(): boolean {
@@ -185,10 +185,12 @@ export class Dialer {
   #leave(): void {
     const link = this.#link;
     this.#hangUp();
-    if (link) this.#host.lost({});
+    if (link) this.#host.lost();
   }
 
   #hangUp(): void {
+    if (this.#clock.now() - this.#openedAt >= ACCEPTED_AFTER) this.#targets.credentials.accepted();
+    this.#openedAt = Number.NaN;
     this.#clock.clearTimeout(this.#timer);
     this.#attempts.stop();
     this.#clock.clearTimeout(this.#probeTimer);
@@ -201,70 +203,91 @@ export class Dialer {
     this.#link = undefined;
   }
 
-  #ask(question: CredentialsRequest): void {
-    const { why, status } = question;
+  #ask(reason: CredentialsReason, values?: CredentialsRequest["values"]): void {
+    const question: CredentialsRequest = {
+      nonce: crypto.randomUUID(),
+      deadline: AUTHORIZE_TIMEOUT,
+      attempt: this.#targets.credentials.asked(),
+      ...reason,
+      values,
+    };
     this.#question = question;
-    if (why !== "login") this.#enter("unauthorized", { status });
+    if (reason.why !== "login" && this.#state !== "unauthorized") this.#enter("unauthorized");
     this.#host.askCredentials(question);
   }
 
   // ---- dialling ----
 
   #dial(): void {
+    const { wanted } = this.#targets.credentials;
+    if (this.#options.auth === "provider" && wanted) {
+      this.#ask(wanted);
+      return;
+    }
     if (this.#host.movesToHost()) return;
     this.#dials += 1;
-    const { failed } = this.#attempts;
-    this.#enter("connecting", { dial: this.#dials, attempt: failed || undefined });
+    this.#enter("connecting", { dial: this.#dials, attempt: this.#attempts.failed });
     const timeout = this.#options.connectTimeout ?? CONNECT_TIMEOUT;
     this.#timer = this.#clock.setTimeout(() => {
       this.#drop({ error: linkError("timeout", `no connection within ${timeout} ms`) });
     }, timeout);
     try {
-      this.#link = this.#connect();
+      this.#target = this.#targets.next();
+      this.#link = this.#connect(this.#target);
     } catch (error) {
       this.#drop({ action: "stop", error: linkError("bad-url", String((error as Error)?.message), "no") });
     }
   }
 
-  #connect(): Link {
-    const own = (): boolean => this.#link === link;
-    const events: LinkEvents = {
-      opened: (more) => this.#opened(more),
-      message: (message, reply) => this.#message(message, reply),
-      room: () => own() && this.#isReady && this.#host.room(),
-      alive: () => this.#heartbeat?.alive(),
-      namespace: (change) => this.#host.namespace(change),
-      ended: (end) => own() && this.#drop(end),
-    };
-    const link = openLink(this.#network, this.#clock, this.#target, events);
+  #connect(target: Target): Link {
+    const own =
+      <Args extends unknown[]>(call: (...args: Args) => void) =>
+      (...args: Args): void => {
+        if (this.#link === link) call(...args);
+      };
+    const link = new TRANSPORTS[target.protocol](this.#network, this.#clock, target, {
+      opened: own((more) => this.#opened(more)),
+      message: own((message, reply) => this.#message(message, reply)),
+      room: own(() => this.#isReady && this.#host.room()),
+      alive: own(() => this.#heartbeat?.alive()),
+      namespace: own((change) => this.#host.namespace(change)),
+      ended: own((end) => this.#drop(end)),
+    });
     return link;
   }
 
   #opened({ subprotocol, extensions, continuity }: Parameters<LinkEvents["opened"]>[0]): void {
     this.#clock.clearTimeout(this.#timer);
     const isReconnect = this.#attempts.wasOpen;
-    const { transports, reconnect, heartbeat, ready, login, greeting = [] } = this.#options;
-    this.#transports.opened();
-    this.#probeLater(PROBE.interval);
+    const { transports, reconnect, ready, login, greeting = [] } = this.#options;
+    this.#openedAt = this.#clock.now();
+    this.#targets.transports.opened();
+    this.#probeLater(PROBE_INTERVAL);
     this.#attempts.opened(reconnect);
-    this.#heartbeat = new Heartbeat(
-      heartbeat,
-      this.#target.protocol,
-      this.#clock,
-      (content) => this.send(content),
-      () => this.#drop({ error: linkError("heartbeat", "the server was silent for too long") }),
-    );
+    this.#startHeartbeat();
     this.#login = new Login(login);
     if (ready) this.#expectReady(READY_TIMEOUT);
     this.#enter("open", {
       dial: this.#dials,
+      attempt: this.#attempts.failed,
       continuity: isReconnect ? (continuity ?? "none") : undefined,
       subprotocol: subprotocol || undefined,
       extensions: extensions || undefined,
-      transport: transports?.length ? this.#target.protocol : undefined,
+      transport: transports?.length ? this.#target?.protocol : undefined,
     });
     for (const content of greeting) this.send(content);
     if (!ready) this.#becomeReady();
+  }
+
+  #startHeartbeat(): void {
+    this.#heartbeat?.stop();
+    this.#heartbeat = new Heartbeat(
+      this.#options.heartbeat,
+      this.#target?.protocol ?? "websocket",
+      this.#clock,
+      (content) => this.send(content),
+      () => this.#drop({ error: linkError("heartbeat", "the server was silent for too long") }),
+    );
   }
 
   #expectReady(timeout: number): void {
@@ -282,11 +305,11 @@ export class Dialer {
 
   /** Tries the best transport again after `delay`, if another one is in use. */
   #probeLater(delay: number): void {
-    if (this.#transports.index === 0) return;
+    if (this.#targets.transports.index === 0) return;
     this.#probeTimer = this.#clock.setTimeout(() => {
-      if (!this.#host.isIdle()) this.#probeLater(PROBE.again);
+      if (!this.#host.isIdle()) this.#probeLater(PROBE_AGAIN);
       else {
-        this.#transports.probeBest();
+        this.#targets.transports.probeBest();
         this.#leave();
         this.#dial();
       }
@@ -301,7 +324,7 @@ export class Dialer {
     this.#heartbeat?.adjust(read);
     const { ready } = this.#options;
     const awaits = ready !== undefined && !this.#isReady && this.#isOpen;
-    const action = awaits ? this.#login.onMessage(read, this.#target.auth) : undefined;
+    const action = awaits ? this.#login.onMessage(read, this.#targets.credentials.given.auth) : undefined;
     const isFatal = action !== undefined && ("refused" in action || "fault" in action);
     if (!isFatal) this.#act(action);
     if (awaits && !isFatal && matches(ready, read)) this.#becomeReady();
@@ -315,7 +338,7 @@ export class Dialer {
     if ("send" in action) for (const content of action.send) this.send(content);
     else if ("ask" in action) {
       this.#expectReady(AUTHORIZE_TIMEOUT + READY_TIMEOUT);
-      this.#ask({ why: "login", attempt: this.#attempts.refused + 1, values: action.ask });
+      this.#ask({ why: "login" }, action.ask);
     } else if ("refused" in action) {
       this.#drop({ action: "auth", error: linkError("handshake", "the server refused the login") });
     } else {
@@ -328,60 +351,49 @@ export class Dialer {
   /** The connection is over, or could not be made. */
   #drop(end: LinkEnd): void {
     const wasOpen = this.#isOpen;
-    if (wasOpen) this.#attempts.closed();
     this.#hangUp();
-    this.#host.lost(end);
-    if (this.#isOver) return;
-    const action = closeAction(end, this.#options);
+    if (this.#host.ended(end)) return;
     const { code, reason, status, error, data } = end;
-    const fields = present({ code, reason: reason || undefined, status, error, data });
+    const fields = { dial: this.#dials, code, reason: reason || undefined, status, error, data };
     const count = this.#options.transports?.length ?? 0;
-    const mayChange = !wasOpen && count > 1 && action !== "auth";
-    if (mayChange && this.#transports.failed(count)) {
-      this.#enter("waiting", fields);
-      this.#dial();
-    } else if (this.#options.reconnect === false || action === "closed") this.#enter("closed", fields);
-    else if (action === "auth") this.#refused(fields);
-    else if (action === "stop" && !mayChange) this.#fail(fields);
+    const meant = closeAction(end, this.#options);
+    const mayChange = !wasOpen && count > 1 && /retry|stop/.test(meant);
+    // What this transport will never do, another may.
+    const action = mayChange ? "retry" : meant;
+    const dialsNext = mayChange && this.#targets.transports.failed(count);
+    if (dialsNext) this.#enter("waiting", fields);
+    else if (action === "closed" || (action === "retry" && this.#options.reconnect === false)) {
+      this.#enter("closed", fields);
+    } else if (action === "auth") this.#refused(fields);
+    else if (action === "stop") this.#enter("failed", fields);
     else this.#wait(fields, end);
-  }
-
-  #fail(fields: StateFields): void {
-    const error = linkError("closed-by-server", "the server ended the connection", "no");
-    this.#enter("failed", { error, ...fields });
+    // Messages end after the state that says why.
+    this.#host.lost();
+    if (dialsNext) this.#dial();
   }
 
   #refused(fields: StateFields): void {
-    this.#attempts.refuse();
-    if (this.#options.auth === "provider" && this.#attempts.refused < 2) {
-      this.#question = {
-        why: "refused",
-        attempt: this.#attempts.refused + 1,
-        status: fields.status,
-      };
-      this.#enter("unauthorized", fields);
-      this.#host.askCredentials(this.#question);
-    } else {
-      const error = linkError("handshake", "the server refused the credentials", "auth");
-      this.#enter("failed", { error, ...fields });
-    }
+    const { status } = fields;
+    const isWorthAsking = this.#targets.credentials.refuse(status) && this.#options.auth === "provider";
+    this.#enter(isWorthAsking ? "unauthorized" : "failed", fields);
+    if (isWorthAsking) this.#ask({ why: "refused", status });
   }
 
   #wait(fields: StateFields, end: LinkEnd): void {
     const { reconnect, auth } = this.#options;
     const delay = this.#attempts.fail(reconnect);
     if (delay === undefined) {
-      this.#fail(fields);
+      this.#enter("failed", fields);
       return;
     }
-    const minDelay = Math.max(end.retryAfter ?? 0, this.#target.leastDelay ?? 0);
-    const retryIn = Math.max(delay, minDelay) + spread(end, this.#clock.random());
+    const minDelay = Math.max(end.retryAfter ?? 0, this.#targets.token.leastDelay ?? 0);
+    const retryIn = Math.max(1, delay + minDelay + spread(end, this.#clock.random()));
     this.#enter("waiting", { ...fields, attempt: this.#attempts.failed, retryIn });
     if (this.#host.movesToHost()) return;
     this.#timer = this.#clock.setTimeout(() => {
       // The browser does not report whether a handshake was refused: the credentials may have expired.
       const mayBeRefusal = auth === "provider" && fields.error?.code === "unreachable";
-      if (mayBeRefusal) this.#ask({ why: "refused", attempt: this.#attempts.refused + 1 });
+      if (mayBeRefusal) this.#ask({ why: "refused" });
       else this.#dial();
     }, retryIn);
   }

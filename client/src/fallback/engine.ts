@@ -72,7 +72,8 @@ export class Engine {
     this.#options = options;
     this.#events = events;
     const { transports, rememberUpgrade, upgrade } = options;
-    const skipsPolling = rememberUpgrade && upgrade && target.wasOnSocket && transports.includes("websocket");
+    const skipsPolling =
+      rememberUpgrade && upgrade && target.token.wasOnSocket && transports.includes("websocket");
     this.#mode = transports[0] === "websocket" || skipsPolling ? "socket" : "polling";
     if (this.#mode === "socket") this.#openSocket();
     else void this.#get();
@@ -139,7 +140,7 @@ export class Engine {
     if (this.#isOver || this.#sid === undefined) return;
     if (this.#mode === "upgrading" && !this.#isGetting && !this.#isPosting) {
       this.#mode = "socket";
-      this.#target.wasOnSocket = true;
+      this.#target.token.wasOnSocket = true;
       this.#socket?.send("5");
       this.#events.room();
     }
@@ -350,7 +351,7 @@ export class Engine {
     this.#alive();
     const { transports, upgrade } = this.#options;
     const offers = Array.isArray(upgrades) && upgrades.includes("websocket");
-    if (this.#mode === "socket") this.#target.wasOnSocket = true;
+    if (this.#mode === "socket") this.#target.token.wasOnSocket = true;
     else if (offers && upgrade && transports.includes("websocket") && !this.#triedOther) {
       this.#mode = "probing";
       this.#openSocket();

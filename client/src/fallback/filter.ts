@@ -2,7 +2,16 @@
 // it arrives, and removes nothing itself.
 
 import type { Filter, Rule, SessionCounters } from "../wire.js";
-import { isObject, matches, pointerFault, type Readable, stepsOf, termsFault, valueAt } from "./rules.js";
+import {
+  canonical,
+  isObject,
+  matches,
+  pointerFault,
+  type Readable,
+  stepsOf,
+  termsFault,
+  valueAt,
+} from "./rules.js";
 
 /** How a client sees a message that it does not simply get: not at all, later, or only what is at these pointers. */
 export type View = "not" | "held" | string[];
@@ -49,7 +58,7 @@ export function whenFault(when: unknown): string | undefined {
   if (!isObject(when)) return "`when` is an object of conditions";
   const { kind, size, ...rule } = when;
   const odd = kind === undefined ? undefined : [kind].flat().find((one) => !KINDS.includes(one as string));
-  if (odd !== undefined) return `\`${odd}\` is not a kind; use \`text\`, \`json\`, \`base64\` or \`args\``;
+  if (odd !== undefined) return `\`${odd}\` is not a kind; known: ${KINDS.join(", ")}`;
   const isSize = (one: unknown) => Number.isSafeInteger(one) && (one as number) >= 0;
   if (size !== undefined) {
     const good =
@@ -148,13 +157,6 @@ function samples({ line, values }: HeldLine, value: string, now: number): boolea
 function remember(values: Map<string, number>, value: string, number: number): void {
   if (values.size >= MAX_VALUES && !values.has(value)) values.clear();
   values.set(value, number);
-}
-
-/** A text that is the same for equal values. */
-function canonical(value: unknown): string {
-  const sorted = (_: string, one: unknown) =>
-    isObject(one) ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1))) : one;
-  return JSON.stringify(value, sorted) ?? "";
 }
 
 /** What is at these pointers of a value, each in its place. Elements that are left out become `null`. */

@@ -1,6 +1,7 @@
 // The interface of the browser's transports: WebSocket, Socket.IO, event stream, polling.
 
 import type { OpenOptions, Protocol, WireError } from "../wire.js";
+import type { ResumeToken } from "./resume-tokens.js";
 import type { MessageContent } from "./rules.js";
 
 /** The browser's network functions. */
@@ -44,16 +45,16 @@ export interface LinkEnd {
   readonly data?: unknown;
 }
 
-/** Callbacks of a connection. */
+/** Callbacks of a connection. They have no effect after its end. */
 export interface LinkEvents {
   opened(more: { subprotocol?: string; extensions?: string; continuity?: "server" }): void;
   message(message: Incoming, reply?: SendReply): void;
   /** Bytes arrived that are not a complete message. */
-  alive?(): void;
-  namespace?(change: NamespaceChange): void;
+  alive(): void;
+  namespace(change: NamespaceChange): void;
   /** More may be sent. */
   room(): void;
-  /** The connection ended. Called once, and not after `abort`. */
+  /** The connection ended, and is to be dropped. */
   ended(end: LinkEnd): void;
 }
 
@@ -80,23 +81,18 @@ export interface Link {
   abort(): void;
 }
 
-/** The target of a session's connections, with the state that the next connection needs. */
+/** What one connection is made with. */
 export interface Target {
   readonly protocol: Protocol;
-  url: string;
-  subprotocols: string[];
-  headers: Record<string, string>;
+  readonly url: string;
+  readonly subprotocols: string[];
+  readonly headers: Record<string, string>;
   /** Credentials for a namespace of Socket.IO, or for `login`. */
-  auth?: unknown;
-  readonly options: OpenOptions;
-  /** Streams: the last id. Polling: the cursor. */
-  cursor?: string;
-  /** Streams: the server's `retry`, the minimum delay before reconnecting. */
-  leastDelay?: number;
-  /** Socket.IO: the state of connection state recovery, by namespace. */
-  recovery?: Map<string, { pid: string; offset?: string }>;
-  /** Socket.IO: a connection was on the WebSocket. */
-  wasOnSocket?: boolean;
+  readonly auth: unknown;
+  /** The session's options, which may change while the connection is open. */
+  readonly options: () => OpenOptions;
+  /** What the server gave on earlier connections, which this one continues. */
+  readonly token: ResumeToken;
 }
 
 /** An error of the link. */
@@ -123,3 +119,6 @@ export function statusEnd(response: Response): LinkEnd {
     ...(seconds >= 0 ? { retryAfter: Math.min(seconds, 86_400) * 1000 } : {}),
   };
 }
+
+/** Why an event of the server cannot be answered. */
+export const ANSWERED = linkError("not-sent", "the event was answered, or its connection has ended", "no");

@@ -122,10 +122,7 @@ export class BrokerLocation {
     } catch (error) {
       // Another context may have made it at the same moment.
       if (await this.#hasDocument()) return true;
-      const why = String((error as Error)?.message ?? error);
-      console.warn(
-        `longwire: no offscreen document ${this.#page}, so connections end with the worker: ${why}`,
-      );
+      console.warn(`longwire: no offscreen document, so connections end with the worker: ${error}`);
       return false;
     }
   }

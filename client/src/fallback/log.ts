@@ -88,22 +88,31 @@ export class SessionLog {
 
   /** Appends a lost message, to the gap at the end if that was not delivered yet. */
   gap(reason: GapReason, now: number, delivered: number): void {
-    const seq = this.#next;
-    this.#next += 1;
-    const before = this.#entries.at(-1)?.frame;
-    if (before?.type === "gap" && before.seq > delivered && before.reason === reason) this.#entries.pop();
-    this.#entries.push({
-      frame: this.#gapAt(seq, reason, before, delivered),
-      size: 0,
-      at: now,
-      to: undefined,
-    });
+    const at = this.#entries.length;
+    this.append({ type: "message", text: "", time: now }, now);
+    this.#lose(at, reason, delivered);
   }
 
-  #gapAt(seq: number, reason: GapReason, before: RecordFrame | undefined, delivered: number): Gap {
+  /** Replaces a message with a gap, which is one with the gap before it if that was not delivered yet. */
+  #lose(at: number, reason: GapReason, delivered: number): void {
+    const { frame, size, at: since } = this.#entries[at] as LogEntry;
+    const { seq } = frame;
+    const before = this.#entries[at - 1]?.frame;
     const goesOn = before?.type === "gap" && before.seq > delivered && before.reason === reason;
-    const { from, count } = goesOn ? (before as Gap) : { from: seq, count: 0 };
-    return { type: "gap", session: this.#session, seq, from, to: seq, count: count + 1, reason, exact: true };
+    const { from, count } = goesOn ? before : { from: seq, count: 0 };
+    const gap: Gap = {
+      type: "gap",
+      session: this.#session,
+      seq,
+      from,
+      to: seq,
+      count: count + 1,
+      reason,
+      exact: true,
+    };
+    const entry = { frame: gap, size: 0, at: since, to: undefined };
+    this.#entries.splice(at - Number(goesOn), 1 + Number(goesOn), entry);
+    this.#count(-1, -size);
   }
 
   /** Whether another message of this size exceeds the bounds. */
@@ -115,19 +124,8 @@ export class SessionLog {
   /** Replaces the oldest message with a gap. Returns whether there was one. */
   dropOldest(reason: GapReason, delivered: number): boolean {
     const at = this.#entries.findIndex(({ frame }) => frame.type === "message");
-    const entry = this.#entries[at];
-    if (!entry) return false;
-    const before = this.#entries[at - 1]?.frame;
-    const gap = this.#gapAt(entry.frame.seq, reason, before, delivered);
-    const goesOn = gap.count > 1;
-    this.#entries.splice(goesOn ? at - 1 : at, goesOn ? 2 : 1, {
-      ...entry,
-      size: 0,
-      frame: gap,
-      views: undefined,
-    });
-    this.#count(-1, -entry.size);
-    return true;
+    if (at >= 0) this.#lose(at, reason, delivered);
+    return at >= 0;
   }
 
   /** Replaces expired messages with gaps. */

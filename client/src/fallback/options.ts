@@ -3,75 +3,31 @@
 import type { Credentials, Filter, Open, OpenOptions, Protocol, WireError } from "../wire.js";
 import { filterFault } from "./filter.js";
 import { guardFault } from "./guard.js";
+import { linkError } from "./link.js";
 import { loginFault } from "./login.js";
 import { PRESETS, withPreset } from "./presets.js";
 import { ruleFault } from "./rules.js";
+import { isServerUrl, serverUrl } from "./server-url.js";
 import { engineOptions, socketIoFault } from "./socketio-options.js";
 
+const PROTOCOLS: readonly string[] = ["websocket", "socket.io", "sse", "poll"] satisfies Protocol[];
 /** `welcome.capabilities` of the broker in the browser. */
-export const CAPABILITIES = [
-  "websocket",
-  "socket.io",
-  "sse",
-  "poll",
-  "ack",
-  "json",
-  "binary",
-  "batch",
-  "request",
-  "subscribe",
-  "filter",
-  "guard",
-  "lane",
-  "auth",
-  "window",
-  "presets",
-];
+export const CAPABILITIES =
+  "websocket socket.io sse poll ack json binary batch request subscribe filter guard lane auth window presets".split(
+    " ",
+  );
 
 /** Options of the protocol. */
-const KNOWN = new Set([
-  "protocol",
-  "transports",
-  "urls",
-  "subprotocols",
-  "headers",
-  "cookies",
-  "format",
-  "connectTimeout",
-  "proxy",
-  "compression",
-  "reconnect",
-  "preset",
-  "heartbeat",
-  "greeting",
-  "ready",
-  "login",
-  "queue",
-  "outbox",
-  "window",
-  "closeTimeout",
-  "linger",
-  "expire",
-  "durability",
-  "auth",
-  "closeCodes",
-  "maxMessage",
-  "socketio",
-  "poll",
-  "post",
-  "guard",
-]);
-const SCHEMES: Record<Protocol, RegExp> = {
-  websocket: /^wss?:$/,
-  "socket.io": /^(https?|wss?):$/,
-  sse: /^https?:$/,
-  poll: /^https?:$/,
-};
+const KNOWN = new Set(
+  "protocol transports urls subprotocols headers cookies format connectTimeout proxy compression reconnect preset heartbeat greeting ready login queue outbox window closeTimeout linger expire durability auth closeCodes maxMessage socketio poll post guard".split(
+    " ",
+  ),
+);
 /** Headers that Fetch does not let scripts set. */
 const FORBIDDEN =
   /^(accept-(charset|encoding)|access-control-.*|connection|content-length|cookie2?|date|dnt|expect|host|keep-alive|origin|referer|set-cookie|te|trailer|transfer-encoding|upgrade|user-agent|via|proxy-.*|sec-.*)$/i;
 
-const refusal = (code: WireError["code"], message: string): WireError => ({ code, message, retry: "no" });
+const refusal = (code: WireError["code"], message: string): WireError => linkError(code, message, "no");
 
 /** The refusal of one option, by name. */
 function unsupported(option: string, why: string): WireError {
@@ -91,7 +47,7 @@ export function protocolsOf({ transports, protocol = "websocket" }: OpenOptions)
 export function refuseOpen({ url, options: given = {} }: Open, ownOrigin: string): WireError | undefined {
   const { preset } = given;
   if (preset !== undefined && !Object.hasOwn(PRESETS, preset)) {
-    return bad("preset", `there is none named \`${preset}\`; known: ${Object.keys(PRESETS).join(", ")}`);
+    return bad("preset", `\`${preset}\` is not a preset; known: ${Object.keys(PRESETS).join(", ")}`);
   }
   const options = withPreset(given);
   if (options.cookies !== undefined) return unsupported("cookies", "the browser sends its own cookies");
@@ -106,10 +62,10 @@ export function refuseOpen({ url, options: given = {} }: Open, ownOrigin: string
 function optionFault(options: OpenOptions): WireError | undefined {
   const { ready, heartbeat, transports = [], greeting = [], reconnect, post } = options;
   const protocols = protocolsOf(options);
-  const odd = protocols.find((protocol) => !Object.hasOwn(SCHEMES, protocol));
+  const odd = protocols.find((protocol) => !PROTOCOLS.includes(protocol));
   if (odd !== undefined) {
     const name = transports.length > 0 ? "transports" : "protocol";
-    return bad(name, `\`${odd}\` is not a protocol; known: ${Object.keys(SCHEMES).join(", ")}`);
+    return bad(name, `\`${odd}\` is not a protocol; known: ${PROTOCOLS.join(", ")}`);
   }
   const { message: _message, expect, answers = [] } = heartbeat || {};
   const rules = [...(expect ? [expect] : []), ...answers.map(({ when }) => when)];
@@ -133,8 +89,7 @@ function refuseUrls(url: string | undefined, options: OpenOptions): WireError | 
   for (const protocol of protocolsOf(options)) {
     const own = options.urls?.[protocol] ?? url;
     if (own === undefined) continue;
-    const isGood = URL.canParse(own) && SCHEMES[protocol].test(new URL(own).protocol);
-    if (!isGood) return refusal("bad-url", `${own} is not a URL for the protocol "${protocol}"`);
+    if (!isServerUrl(own)) return refusal("bad-url", `${own} is not the URL of a server`);
   }
   return undefined;
 }
@@ -144,7 +99,7 @@ function refuseHeaders(options: OpenOptions, ownOrigin: string): WireError | und
   // The browser sends this header anyway.
   const isOwn = (name: string, value: string) => /^origin$/i.test(name) && value === ownOrigin;
   const named = Object.entries(headers ?? {}).filter(([name, value]) => !isOwn(name, value));
-  const { polling, websocket, transports } = engineOptions({ socketio: options.socketio });
+  const { polling, websocket, transports } = engineOptions(options);
   const protocols = protocolsOf(options);
   const usesSocket =
     protocols.includes("websocket") || (protocols.includes("socket.io") && transports.includes("websocket"));
@@ -164,13 +119,24 @@ function refuseHeaders(options: OpenOptions, ownOrigin: string): WireError | und
   return unsupported("headers", `browsers do not let an extension set ${forbidden}`);
 }
 
-/** Why these credentials cannot be used; undefined when they can. */
+/**
+ * Why these credentials cannot be used with a session at `own`; undefined when they can. `open`: the nonce of the request
+ * that the provider has not answered.
+ */
 export function refuseCredentials(
-  { headers, url }: Credentials,
+  { headers, url, nonce }: Credentials & { nonce?: string },
+  own: string,
   options: OpenOptions,
+  open: string | undefined,
 ): WireError | undefined {
-  const own = withPreset(options);
-  return refuseUrls(url, { ...own, urls: {} }) ?? (headers && refuseHeaders({ ...own, headers }, ""));
+  const originOf = (one: string) => isServerUrl(one) && new URL(serverUrl(one, "http")).origin;
+  if (url !== undefined && originOf(url) !== originOf(own)) {
+    const why = "field `url`: credentials must lead to the session's server";
+    return refusal("bad-url", why);
+  }
+  if (nonce !== undefined && nonce !== open)
+    return refusal("bad-frame", "field `nonce`: the request that it answers has ended");
+  return headers && refuseHeaders({ ...options, headers }, "");
 }
 
 /** Why a subscription's filters are refused; undefined if they are valid. */
@@ -187,4 +153,10 @@ export function unknownOptions(options: OpenOptions = {}): string[] {
 /** The headers that a request is given. */
 export function ownHeaders(headers: Record<string, string> = {}): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !/^origin$/i.test(name)));
+}
+
+/** A text as the value of a header: its bytes in UTF-8, with what HTTP does not allow percent-encoded. */
+export function headerValue(text: string): string {
+  const value = text.replace(/[^\t -\u{10ffff}]/gu, encodeURIComponent);
+  return String.fromCharCode(...new TextEncoder().encode(value));
 }

@@ -6,7 +6,7 @@ import type { ClientPort } from "./consumer.js";
 import type { Dialer } from "./dialer.js";
 import { Guard } from "./guard.js";
 import type { IncomingLog } from "./incoming.js";
-import { linkError, type SendReply, type SentAs } from "./link.js";
+import { ANSWERED, linkError, type SendReply, type SentAs } from "./link.js";
 import { protocolsOf, refuseFilter } from "./options.js";
 import { contentOf, Outbox, type OutboxItem } from "./outbox.js";
 import { type MessageContent, matchFault, Readable } from "./rules.js";
@@ -25,10 +25,7 @@ export interface OutgoingHost {
 
 /** Events that may still be answered; the oldest is forgotten for a new one. */
 const MAX_REPLIES = 65_536;
-const TOO_MANY = linkError(
-  "rate-limited",
-  "the session has reached the limit of subscriptions or filter lines",
-);
+const TOO_MANY = linkError("rate-limited", "the session has too many subscriptions or filter lines");
 
 /** The outgoing side of one session. */
 export class BrowserOutgoing {
@@ -131,7 +128,7 @@ export class BrowserOutgoing {
 
   #refuseSend(frame: Send | Request): WireError | undefined {
     if (this.#host.isClosing()) {
-      return linkError("session-closed", `the session ${this.#name} is being closed`, "no");
+      return linkError("session-closed", "the session is being closed", "no");
     }
     const content = contentOf(frame as MessageContent);
     const read = new Readable(content);
@@ -219,8 +216,7 @@ export class BrowserOutgoing {
     if (!reply && !protocolsOf(this.#options()).includes("socket.io")) {
       return linkError("unsupported", "`reply` needs a server with acknowledgements (Socket.IO)", "no");
     }
-    const why = `record ${seq} does not expect a reply on this connection, or has had one`;
-    const error = reply ? reply(args) : linkError("not-sent", why, "no");
+    const error = reply ? reply(args) : ANSWERED;
     if (!error) this.#replies.delete(seq);
     return error;
   }

@@ -338,7 +338,7 @@ export class RoutedPort implements NativePort {
     const held = [...this.#held];
     this.#held.clear();
     if (this.#isNativeReady) for (const session of held) this.#emit({ type: "moved", session });
-    else this.#end("the document or worker with the connections has ended");
+    else this.#end("the connections have ended");
   }
 
   /** Calls of extension APIs keep an idle worker alive. */

@@ -95,18 +95,17 @@ export function valueAt(value: unknown, pointer: string): unknown {
   return at;
 }
 
-/** Whether two JSON values are equal. Members may stand in any order. */
+/** A text that is the same for equal JSON values: members may stand in any order. */
+export function canonical(value: unknown): string {
+  const sorted = (_: string, one: unknown) =>
+    isObject(one) ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1))) : one;
+  return JSON.stringify(value, sorted) ?? "";
+}
+
+/** Whether two JSON values are equal. */
 export function isEqual(one: unknown, other: unknown): boolean {
-  if (one === other) return true;
-  if (typeof one !== "object" || typeof other !== "object" || !one || !other) return false;
-  if (Array.isArray(one) !== Array.isArray(other)) return false;
-  const keys = Object.keys(one);
-  if (keys.length !== Object.keys(other).length) return false;
-  return keys.every(
-    (key) =>
-      Object.hasOwn(other, key) &&
-      isEqual((one as Record<string, unknown>)[key], (other as Record<string, unknown>)[key]),
-  );
+  if (typeof one !== "object" || typeof other !== "object") return one === other;
+  return canonical(one) === canonical(other);
 }
 
 /** Terms that are no pointers. */
@@ -147,8 +146,8 @@ export function termsFault(rule: Rule): string | undefined {
 
 /** What is wrong with a rule. */
 export function ruleFault(rule: unknown): string | undefined {
-  if (!isObject(rule)) return "a rule is an object of JSON pointers and values";
-  return Object.keys(rule).length === 0 ? "a rule needs at least one JSON pointer" : termsFault(rule);
+  const isRule = isObject(rule) && Object.keys(rule).length > 0;
+  return isRule ? termsFault(rule) : "a rule is an object with at least one JSON pointer";
 }
 
 /** The two pointers of a correlation. */

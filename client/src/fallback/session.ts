@@ -2,6 +2,7 @@
 
 import type { Clock } from "../browser-api.js";
 import type {
+  Authorize,
   Close,
   ErrorFrame,
   LinkState,
@@ -13,17 +14,24 @@ import type {
   WireError,
 } from "../wire.js";
 import type { ClientPort } from "./consumer.js";
-import { CredentialRequests } from "./credential-requests.js";
 import { Dialer } from "./dialer.js";
-import type { StateFields } from "./dialer-host.js";
+import type { CredentialsRequest, StateFields } from "./dialer-host.js";
 import { present } from "./from-broker.js";
 import { HostMove } from "./host-move.js";
 import { IncomingLog } from "./incoming.js";
-import type { BrowserNetwork, Incoming, LinkEnd, NamespaceChange, SendReply } from "./link.js";
-import { unknownOptions } from "./options.js";
+import {
+  type BrowserNetwork,
+  type Incoming,
+  type LinkEnd,
+  linkError,
+  type NamespaceChange,
+  type SendReply,
+} from "./link.js";
+import { refuseCredentials, unknownOptions } from "./options.js";
 import { BrowserOutgoing } from "./outgoing.js";
 import { withPreset } from "./presets.js";
-import type { Readable } from "./rules.js";
+import { isEqual, type Readable } from "./rules.js";
+import { serverUrl } from "./server-url.js";
 
 /** Frames of a client to its session. */
 export type ToSession = Exclude<ToBroker, { type: "hello" | "open" | "status" | "ping" }>;
@@ -49,7 +57,6 @@ export class BrowserSession {
   readonly #clock: Clock;
   readonly #incoming: IncomingLog;
   readonly #outgoing: BrowserOutgoing;
-  readonly #credentials: CredentialRequests;
   readonly #dialer: Dialer;
   readonly #move: HostMove;
   #url: string;
@@ -81,20 +88,15 @@ export class BrowserSession {
       refuse: (port, error, id) => this.#refuse(port, error, id),
       settled: () => this.#hangUpIfDone(),
     });
-    this.#credentials = new CredentialRequests({
-      dialer: () => this.#dialer,
-      options: () => this.#options,
-      post: (request) => this.#postAll({ type: "auth-needed", session: name, ...request }),
-      refuse: (port, error, id) => this.#refuse(port, error, id),
-    });
     this.#dialer = new Dialer(host.network, host.clock, url, this.#options, {
       state: (state, fields) => this.#linkState(state, fields),
       namespace: (change) => this.#namespace(change),
       message: (message, read, reply) => this.#message(message, read, reply),
       ready: () => this.#outgoing.begin(),
       room: () => this.#outgoing.pump(),
-      lost: (end) => this.#lost(end),
-      askCredentials: (question) => this.#credentials.ask(question),
+      ended: (end) => this.#ended(end),
+      lost: () => this.#outgoing.lost(),
+      askCredentials: (question) => this.#ask(question),
       isIdle: () => this.#outgoing.outbox.isSettled,
       movesToHost: () => this.#move.start(),
     });
@@ -143,7 +145,7 @@ export class BrowserSession {
     this.#isNew = false;
     if (!isNew && !this.#update(port, frame)) return;
     this.#stopAwayTimers();
-    if (isNew || this.state === "closed" || this.state === "paused") this.#dialer.start();
+    if (isNew || this.state === "paused") this.#dialer.start();
     const resume = this.#incoming.resume(client, frame.resume, known);
     const consumer = this.#incoming.consumerFor(client);
     if (consumer.port && consumer.port !== port) {
@@ -166,32 +168,34 @@ export class BrowserSession {
       ignored: unknownOptions(frame.options),
     });
     const { question } = this.#dialer;
-    if (question) this.#credentials.ask(question);
+    if (question) this.#ask(question);
     this.#incoming.deliver();
     this.#move.proceed();
   }
 
+  /** The URL and the options that an `open` asks for. Those that it leaves out stay as they are. */
+  given({ url, options = this.#given }: Open): { url: string; options: OpenOptions } {
+    const asksForNone = url === undefined && Object.keys(options).length === 0;
+    return { url: url ?? this.#url, options: asksForNone ? this.#given : options };
+  }
+
   /** Applies another URL or other options. Returns whether the client may attach. */
-  #update(port: ClientPort, { id, url = this.#url, options = this.#given, conflict }: Open): boolean {
-    const dial = (one: OpenOptions) => {
-      const { protocol, transports, urls, subprotocols, headers, socketio, poll, cookies } = withPreset(one);
-      return JSON.stringify([protocol, transports, urls, subprotocols, headers, socketio, poll, cookies]);
-    };
-    const isSame = url === this.#url && JSON.stringify(options) === JSON.stringify(this.#given);
+  #update(port: ClientPort, frame: Open): boolean {
+    const { id, conflict } = frame;
+    const { url, options } = this.given(frame);
+    const isSame = serverUrl(url, "ws") === serverUrl(this.#url, "ws") && isEqual(options, this.#given);
     if (isSame || conflict === "keep") return true;
     if (conflict === "error") {
-      const why = `the session ${this.name} exists with another URL or other options`;
-      this.#refuse(port, { code: "session-conflict", message: why, retry: "no" }, id);
+      const why = "the session exists with another URL or other options";
+      this.#refuse(port, linkError("session-conflict", why, "no"), id);
       return false;
     }
-    const redials = url !== this.#url || dial(options) !== dial(this.#given);
     this.#url = url;
     this.#given = options;
     this.#options = withPreset(options);
     this.#outgoing.optionsChanged();
     this.#incoming.resetGuard();
-    if (redials) this.#dialer.start(url, this.#options);
-    else this.#dialer.options = this.#options;
+    this.#dialer.update(url, this.#options);
     return true;
   }
 
@@ -231,7 +235,7 @@ export class BrowserSession {
         return true;
       case "cancel":
         if (!this.#outgoing.outbox.cancel(client, frame.id)) {
-          this.#refuse(port, { code: "not-sent", message: "this id is not known", retry: "no" }, frame.id);
+          this.#refuse(port, linkError("not-sent", "this id is not known", "no"), frame.id);
         }
         return true;
       case "subscribe":
@@ -244,8 +248,8 @@ export class BrowserSession {
         return true;
       }
       case "authorize":
-        if (!this.#credentials.authorize(port, frame)) return true;
-        break;
+        this.#authorize(port, frame);
+        return true;
       case "unsubscribe":
         this.#outgoing.unsubscribe(frame.key);
         break;
@@ -267,9 +271,29 @@ export class BrowserSession {
     return true;
   }
 
+  #ask(question: CredentialsRequest): void {
+    this.#postAll({ type: "auth-needed", session: this.name, ...question });
+  }
+
+  /** Takes credentials, asked for or not. */
+  #authorize(port: ClientPort, { type: _type, session: _session, id, ...answer }: Authorize): void {
+    const { nonce, failed, ...credentials } = answer;
+    const error = refuseCredentials(answer, this.#url, this.#options, this.#dialer.question?.nonce);
+    if (error) {
+      this.#refuse(port, error, id);
+      // No other answer would do: a browser's connection cannot carry what this provider has.
+      if (error.code === "unsupported") this.#dialer.stop("failed", { error });
+      return;
+    }
+    if (id !== undefined) port.post({ type: "ok", id });
+    const isAnswer = nonce !== undefined;
+    if (failed === undefined) this.#dialer.authorize(credentials, isAnswer);
+    else this.#dialer.noCredentials(failed, isAnswer);
+  }
+
   #reconnect(): void {
-    this.#dialer.stop("connecting");
-    if (!this.#move.start()) this.#dialer.start();
+    if (this.#move.start()) this.#dialer.stop("connecting");
+    else this.#dialer.reconnect();
   }
 
   #postAll(frame: ToExtension): void {
@@ -292,7 +316,7 @@ export class BrowserSession {
     const { seq, isFull } = this.#incoming.message(content, read, this.#options);
     if (seq !== undefined && reply) this.#outgoing.awaitReply(seq, reply);
     if (!isFull) return;
-    const error: WireError = { code: "overflow", message: "the log is full", retry: "later" };
+    const error = linkError("overflow", "the log is full");
     this.#dialer.stop(this.#options.reconnect === false ? "closed" : "paused", { error });
   }
 
@@ -307,10 +331,13 @@ export class BrowserSession {
     this.#incoming.state(state, { namespace, error });
   }
 
-  #lost(end: LinkEnd): void {
+  /** The connection ended. Returns whether that is the end of a session that is being closed. */
+  #ended(end: LinkEnd): boolean {
+    if (!this.#closing) return false;
     this.#outgoing.lost();
     const goesOn = this.#outgoing.outbox.waiting.length > 0 && this.#options.reconnect !== false;
-    if (this.#closing && !goesOn) this.#closed(end);
+    if (!goesOn) this.#closed(end);
+    return !goesOn;
   }
 
   // ---- move to the host ----

@@ -6,16 +6,17 @@ import { utf8Length } from "../payload.js";
 import type { WireError } from "../wire.js";
 import { Engine, OLD_SERVER } from "./engine.js";
 import {
+  ANSWERED,
   type BrowserNetwork,
   type Incoming,
   type Link,
-  type LinkEnd,
   type LinkEvents,
   linkError,
   type SendReply,
   type SentAs,
   type Target,
 } from "./link.js";
+import type { ResumeToken } from "./resume-tokens.js";
 import type { MessageContent } from "./rules.js";
 import { type EngineOptions, engineOptions } from "./socketio-options.js";
 import {
@@ -46,7 +47,7 @@ export class SocketIoLink implements Link {
   readonly #events: LinkEvents;
   readonly #engine: Engine;
   readonly #decoder = new PacketDecoder();
-  readonly #recovery: NonNullable<Target["recovery"]>;
+  readonly #recovery: NonNullable<ResumeToken["recovery"]>;
   /** Namespaces that the server has not answered for, and those that are open. */
   readonly #unanswered: Set<string>;
   readonly #joined = new Set<string>();
@@ -59,15 +60,15 @@ export class SocketIoLink implements Link {
 
   constructor(network: BrowserNetwork, clock: Clock, target: Target, events: LinkEvents) {
     this.#target = target;
-    this.#options = engineOptions(target.options);
+    this.#options = engineOptions(target.options(), target.headers);
     this.#events = events;
-    this.#recovery = target.recovery ??= new Map();
+    this.#recovery = target.token.recovery ??= new Map();
     this.#unanswered = new Set(this.#options.namespaces.map(bare));
     this.#engine = new Engine(network, clock, target, this.#options, {
       opened: () => this.#join(),
       message: (packet) => this.#take(packet),
       room: () => events.room(),
-      ended: (end) => this.#end(end),
+      ended: (end) => events.ended(end),
     });
   }
 
@@ -101,12 +102,6 @@ export class SocketIoLink implements Link {
   abort(): void {
     this.#isOver = true;
     this.#engine.abort();
-  }
-
-  #end(end: LinkEnd): void {
-    if (this.#isOver) return;
-    this.abort();
-    this.#events.ended(end);
   }
 
   #join(): void {
@@ -144,14 +139,17 @@ export class SocketIoLink implements Link {
 
   #take(packet: Packet): void {
     const said = this.#decoder.decode(packet);
-    if (!said || this.#isOver) return;
+    if (!said) return;
     if (said.type === "event") this.#event(said);
     else if (said.type === "acknowledged") this.#acknowledged(said);
     else if (said.type === "connected") this.#connected(said);
     else if (said.type === "refused") this.#refused(said);
     else if (said.type === "disconnected") this.#disconnected(said);
-    else if (said.type === "old") this.#end(OLD_SERVER);
-    else this.#end({ error: linkError("server-protocol", `the server's message is invalid: ${said.why}`) });
+    else if (said.type === "old") this.#events.ended(OLD_SERVER);
+    else
+      this.#events.ended({
+        error: linkError("server-protocol", `the server's message is invalid: ${said.why}`),
+      });
     this.#openIfAnswered();
   }
 
@@ -161,12 +159,10 @@ export class SocketIoLink implements Link {
 
   #openIfAnswered(): void {
     const main = bare(this.#options.namespaces[0] ?? "/");
-    if (this.#isOpen || this.#isOver || this.#unanswered.size > 0 || !this.#joined.has(main)) return;
+    if (this.#isOpen || this.#unanswered.size > 0 || !this.#joined.has(main)) return;
     this.#isOpen = true;
     this.#events.opened(this.#recovered ? { continuity: "server" } : {});
-    for (const { message, reply } of this.#early.splice(0)) {
-      if (!this.#isOver) this.#events.message(message, reply);
-    }
+    for (const { message, reply } of this.#early.splice(0)) this.#events.message(message, reply);
   }
 
   #event({ namespace, content, id, offset }: EventOf<"event">): void {
@@ -176,16 +172,15 @@ export class SocketIoLink implements Link {
     const message: Incoming = reply ? { ...content, reply: true } : content;
     if (this.#isOpen) this.#events.message(message, reply);
     else if (this.#early.push({ message, reply }) > MAX_EARLY) {
-      const why = "the server sends events but has not answered for every namespace";
-      this.#end({ error: linkError("server-protocol", why) });
+      const why = "events before an answer for every namespace";
+      this.#events.ended({ error: linkError("server-protocol", why) });
     }
   }
 
   #reply(namespace: string, id: number): SendReply {
     let wasSaid = false;
     return (args) => {
-      if (wasSaid || this.#isOver)
-        return linkError("not-sent", "the event was answered, or its connection has ended", "no");
+      if (wasSaid || this.#isOver) return ANSWERED;
       const packets = replyPackets(namespace, id, args);
       const fault = this.#sizeFault(packets);
       if (fault) return fault;
@@ -216,17 +211,17 @@ export class SocketIoLink implements Link {
     const reason = why.slice(0, 200);
     const error = linkError("handshake", `the server refused the namespace \`${namespace}\`: ${reason}`);
     if (!this.#isMain(namespace)) {
-      this.#events.namespace?.({ state: "failed", namespace, error });
+      this.#events.namespace({ state: "failed", namespace, error });
       return;
     }
     const isSmall = data !== undefined && JSON.stringify(data).length <= MAX_REFUSAL;
-    this.#end({ action: "auth", reason, error, ...(isSmall ? { data } : {}) });
+    this.#events.ended({ action: "auth", reason, error, ...(isSmall ? { data } : {}) });
   }
 
   #disconnected({ namespace }: EventOf<"disconnected">): void {
     this.#joined.delete(namespace);
     const error = linkError("closed-by-server", `the server disconnected the namespace \`${namespace}\``);
-    if (this.#isMain(namespace)) this.#end({ action: "stop", error });
-    else this.#events.namespace?.({ state: "closed", namespace, error });
+    if (this.#isMain(namespace)) this.#events.ended({ action: "stop", error });
+    else this.#events.namespace({ state: "closed", namespace, error });
   }
 }

@@ -45,8 +45,11 @@ const KNOWN = new Set([
   "transportOptions",
 ]);
 
-/** The option with its defaults. */
-export function engineOptions({ socketio = {}, headers }: OpenOptions): EngineOptions {
+/** The option with its defaults. `headers`: the session's, which requests have as well. */
+export function engineOptions(
+  { socketio = {} }: Pick<OpenOptions, "socketio">,
+  headers: Record<string, string> = {},
+): EngineOptions {
   const path = (socketio.path ?? "/socket.io").replace(/\/$/, "");
   return {
     path: path + ((socketio.addTrailingSlash ?? true) ? "/" : ""),
@@ -65,7 +68,7 @@ export function engineOptions({ socketio = {}, headers }: OpenOptions): EngineOp
 function look(
   socketio: SocketIoOptions,
   transport: "polling" | "websocket",
-  headers: OpenOptions["headers"],
+  headers: Record<string, string>,
 ): TransportLook {
   const own = { ...socketio, ...socketio.transportOptions?.[transport] };
   const stamps = own.timestampRequests ?? transport === "polling";
@@ -78,7 +81,7 @@ function look(
   };
 }
 
-/** The URL of a request. `count` makes it unique, with `timestampRequests`. */
+/** The URL of a request to the server at `base`, which has the scheme of HTTP. `count` makes it unique, with `timestampRequests`. */
 export function engineUrl(
   base: string,
   options: EngineOptions,
@@ -88,7 +91,6 @@ export function engineUrl(
 ): string {
   const { path, query, [transport]: look } = options;
   const url = new URL(base);
-  const scheme = transport === "polling" ? "http" : "ws";
   const said = new URLSearchParams(url.search);
   for (const [name, value] of Object.entries(query)) said.append(name, `${value}`);
   said.append("EIO", "4");
@@ -96,7 +98,8 @@ export function engineUrl(
   if (sid !== undefined) said.append("sid", sid);
   if (look.stamp) said.append(look.stamp, `${Date.now().toString(36)}.${count}`);
   if (look.base64) said.append("b64", "1");
-  return `${scheme}${/^(https|wss):/.test(url.protocol) ? "s" : ""}://${url.host}${path}?${said}`;
+  const origin = transport === "polling" ? url.origin : url.origin.replace("http", "ws");
+  return `${origin}${path}?${said}`;
 }
 
 /** What is wrong with the option. */

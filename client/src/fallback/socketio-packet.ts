@@ -132,7 +132,7 @@ export class PacketDecoder {
   decode(packet: Packet): ServerEvent | undefined {
     const partial = this.#partial;
     if (typeof packet !== "string") {
-      if (!partial) return malformed("bytes that do not belong to an event");
+      if (!partial) return malformed("bytes without an event");
       partial.attachments.push(packet);
       if (partial.attachments.length < partial.missing) return undefined;
       this.#partial = undefined;

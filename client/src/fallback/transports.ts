@@ -1,17 +1,11 @@
-// Which of several transports a session uses, and with which target: the next one after failures, the best one again from time
-// to time. It dials nothing.
-
-import type { OpenOptions } from "../wire.js";
-import type { Target } from "./link.js";
-import { protocolsOf } from "./options.js";
+// Which of several transports a session uses: the next one after failures, the best one again from time to time. It dials
+// nothing.
 
 /** Dials that may fail before the next transport is tried. */
 const FAILURES = 2;
 
 /** A position in a list of transports; the first is the best. */
 export class TransportChoice {
-  /** By the index of their transport. */
-  readonly #targets: Target[] = [];
   #index = 0;
   #failures = 0;
   /** This transport has connected: failures do not count against it. */
@@ -23,10 +17,12 @@ export class TransportChoice {
     return this.#index;
   }
 
-  /** The target of the chosen transport, with the state for its next connection. */
-  target(url: string, options: OpenOptions): Target {
-    this.#targets[this.#index] ??= newTarget(url, options, this.#index);
-    return this.#targets[this.#index] as Target;
+  /** Begins with the best one. */
+  reset(): void {
+    this.#index = 0;
+    this.#failures = 0;
+    this.#isProven = false;
+    this.#from = undefined;
   }
 
   /** A dial failed. Returns whether to dial at once, with another transport. */
@@ -54,10 +50,4 @@ export class TransportChoice {
     this.#from = this.#index;
     this.#index = 0;
   }
-}
-
-function newTarget(url: string, options: OpenOptions, index: number): Target {
-  const { subprotocols = [], headers = {}, urls } = options;
-  const protocol = protocolsOf(options)[index] ?? "websocket";
-  return { protocol, url: urls?.[protocol] ?? url, subprotocols: [...subprotocols], headers, options };
 }

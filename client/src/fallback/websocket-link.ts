@@ -17,7 +17,6 @@ import { SocketWriter } from "./socket-writer.js";
 export class WebSocketLink implements Link {
   readonly #socket: WebSocket;
   readonly #writer: SocketWriter;
-  #over = false;
 
   constructor(network: BrowserNetwork, clock: Clock, target: Target, events: LinkEvents) {
     const socket = new network.WebSocket(target.url, target.subprotocols);
@@ -27,17 +26,14 @@ export class WebSocketLink implements Link {
     let wasOpen = false;
     socket.onopen = () => {
       wasOpen = true;
-      if (!this.#over) events.opened({ subprotocol: socket.protocol, extensions: socket.extensions });
+      events.opened({ subprotocol: socket.protocol, extensions: socket.extensions });
     };
     socket.onmessage = ({ data }) => {
-      if (this.#over) return;
       events.message(typeof data === "string" ? { text: data } : { base64: toBase64(new Uint8Array(data)) });
     };
     socket.onclose = ({ code, reason, wasClean }) => {
-      if (this.#over) return;
       // Messages that had left the buffer were written.
       this.#writer.settle();
-      this.#stop();
       const lost = wasOpen
         ? linkError("link-lost", "the connection was lost")
         : linkError("unreachable", "the browser could not connect and gives no reason");
@@ -58,12 +54,7 @@ export class WebSocketLink implements Link {
   }
 
   abort(): void {
-    this.#stop();
-    this.#socket.close();
-  }
-
-  #stop(): void {
-    this.#over = true;
     this.#writer.stop();
+    this.#socket.close();
   }
 }
