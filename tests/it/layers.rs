@@ -76,6 +76,7 @@ const PROTO_USES: &[&str] = &[
     "semver",
     "serde",
     "serde_json",
+    "serde_path_to_error",
     "thiserror",
     "tracing",
     "url",

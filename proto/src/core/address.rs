@@ -36,11 +36,11 @@ pub fn what(address: IpAddr) -> Option<&'static str> {
     match address {
         _ if address.is_loopback() => Some(LOOPBACK),
         IpAddr::V4(four) if four.is_link_local() => Some(LINK_LOCAL),
-        IpAddr::V4(four) if four.octets()[0] == 0 => Some("not a usable address"),
+        IpAddr::V4(four) if four.octets()[0] == 0 => Some("an unusable address"),
         IpAddr::V4(four) if four.is_broadcast() => Some("a broadcast address"),
         IpAddr::V6(six) if six.is_unicast_link_local() => Some(LINK_LOCAL),
         _ if address.is_multicast() => Some("a multicast address"),
-        _ if address.is_unspecified() => Some("not a usable address"),
+        _ if address.is_unspecified() => Some("an unusable address"),
         _ => None,
     }
 }

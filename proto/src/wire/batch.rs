@@ -8,12 +8,14 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{SeqAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::code::Code;
 use super::frame::{HEADER, TO_BROWSER, header};
 use super::long_frame::LongFrame;
 use super::message::{BrokerFrame, MessageRun};
+use super::object::read_object;
 use super::part::{Part, split};
 use super::payload::{Payload, as_text};
 use super::record::{ErrorInfo, json_error_text, utf8};
@@ -261,19 +263,22 @@ impl<'a> Shape<'a> {
             Some(kind) => Cow::Borrowed(kind),
             // Malformed or not an object: whoever reads the frame itself says so.
             None => match serde_json::from_slice::<Kind<'_>>(json) {
-                Ok(Kind { kind: Some(kind) }) => kind,
-                Ok(Kind { kind: None }) | Err(_) => return Ok(Self::Single),
+                Ok(Kind { kind: Some(kind) }) if !json.trim_ascii_start().starts_with(b"[") => kind,
+                Ok(_) | Err(_) => return Ok(Self::Single),
             },
         };
-        match &*kind {
-            "batch" => serde_json::from_str::<Batch<'_>>(utf8(json)?)
-                .map(|batch| Self::Batch(batch.frames.0))
-                .map_err(|error| malformed("batch", &error)),
-            "part" => serde_json::from_str(utf8(json)?)
-                .map(Self::Part)
-                .map_err(|error| malformed("part", &error)),
-            _ => Ok(Self::Single),
+        if !matches!(&*kind, "batch" | "part") {
+            return Ok(Self::Single);
         }
+        let text = utf8(json)?;
+        if kind == "part" {
+            return serde_json::from_str(text)
+                .map(Self::Part)
+                .map_err(|error| malformed::<Part<'_>>("part", text, &error));
+        }
+        serde_json::from_str::<Batch<'_>>(text)
+            .map(|batch| Self::Batch(batch.frames.0))
+            .map_err(|error| malformed::<Batch<'_>>("batch", text, &error))
     }
 }
 
@@ -285,12 +290,14 @@ fn written_first(json: &[u8]) -> Option<&str> {
     (!word.contains('\\')).then_some(word)
 }
 
-fn malformed(kind: &str, error: &serde_json::Error) -> ErrorInfo {
-    let code = match error.classify() {
-        serde_json::error::Category::Data => Code::BadFrame,
-        _ => Code::BadJson,
+/// What is wrong with a frame of type `F`. It is read again for the name of the field.
+fn malformed<'a, F: Deserialize<'a>>(kind: &str, json: &'a str, error: &serde_json::Error) -> ErrorInfo {
+    let (code, named) = match error.classify() {
+        Category::Data => (Code::BadFrame, read_object::<F>(json).err()),
+        _ => (Code::BadJson, None),
     };
-    ErrorInfo::new(code, format!("malformed `{kind}`: {}", json_error_text(error)))
+    let why = named.unwrap_or_else(|| json_error_text(error));
+    ErrorInfo::new(code, format!("malformed `{kind}`: {why}"))
 }
 
 /// The frames of a batch, their number bounded while they are read.

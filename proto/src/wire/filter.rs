@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::json::{Document, MAX_STEPS, Pointers, Value, ValueKind};
-use super::record::json_error_text;
+use super::object::read_object;
 use super::rule::{ParsedMessage, Rule, check_pointer};
 
 /// Lines of one filter, at most.
@@ -125,8 +125,7 @@ impl FilterLine {
 
     /// Parses one line, or returns what is wrong with it.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: FilterLineFields<'_> =
-            serde_json::from_str(json).map_err(|error| json_error_text(&error))?;
+        let form: FilterLineFields<'_> = read_object(json)?;
         for pointer in form.key.iter().chain(form.keep.iter().flatten()) {
             check_pointer(pointer)?;
         }
@@ -172,8 +171,7 @@ impl When {
             match name.as_str() {
                 Some("kind") => when.kind = kinds(value)?,
                 Some("size") => {
-                    let size: Size = serde_json::from_str(value.raw())
-                        .map_err(|error| format!("`size`: {}", json_error_text(&error)))?;
+                    let size: Size = read_object(value.raw()).map_err(|why| format!("`size`: {why}"))?;
                     (when.min, when.max) = (size.min, size.max);
                 }
                 _ => when.rule.add(&name, value)?,

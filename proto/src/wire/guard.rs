@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::filter::When;
 use super::json::{Pointers, Value, ValueKind};
-use super::record::json_error_text;
+use super::object::{objects, optional_object, read_object};
 use super::rule::{ParsedMessage, PointedValue, check_pointer};
 
 /// Lines of one direction, at most.
@@ -58,9 +58,9 @@ enum Type {
 
 #[derive(Deserialize)]
 struct GuardForm {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     send: Vec<GuardLineFields>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "objects")]
     receive: Vec<GuardLineFields>,
 }
 
@@ -71,6 +71,7 @@ struct GuardLineFields {
     act: Option<String>,
     #[serde(default)]
     types: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "optional_object")]
     rate: Option<MessageRate>,
 }
 
@@ -86,7 +87,7 @@ impl Guard {
 
     /// Parses `options.guard`, or returns what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: GuardForm = serde_json::from_str(json).map_err(|error| json_error_text(&error))?;
+        let form: GuardForm = read_object(json)?;
         Ok(Self {
             send: lines(form.send)?,
             receive: lines(form.receive)?,

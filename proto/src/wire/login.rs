@@ -9,8 +9,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::json::{Document, Value, ValueKind};
+use super::object::{objects, read_value};
 use super::payload::Payload;
-use super::rule::{ParsedMessage, Rule};
+use super::rule::{ParsedMessage, Rule, check_pointer};
 
 /// Steps a login may have, values a step may take, and pointers that lead to one.
 const MAX_STEPS: usize = 16;
@@ -27,7 +28,10 @@ pub enum ValuePath {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a value is taken from a JSON pointer, or an array of them"
+)]
 enum PathForm {
     One(String),
     Many(Vec<String>),
@@ -37,11 +41,15 @@ impl TryFrom<PathForm> for ValuePath {
     type Error = String;
 
     fn try_from(form: PathForm) -> Result<Self, String> {
-        match form {
-            PathForm::One(pointer) => Ok(Self::One(pointer)),
-            PathForm::Many(pointers) if pointers.len() <= MAX_STEPS => Ok(Self::Many(pointers)),
-            PathForm::Many(_) => Err(format!("at most {MAX_STEPS} pointers lead to a value")),
-        }
+        let path = match form {
+            PathForm::One(pointer) => Self::One(pointer),
+            PathForm::Many(pointers) if pointers.len() <= MAX_STEPS => Self::Many(pointers),
+            PathForm::Many(_) => return Err(format!("at most {MAX_STEPS} pointers lead to a value")),
+        };
+        path.pointers()
+            .iter()
+            .try_for_each(|pointer| check_pointer(pointer))?;
+        Ok(path)
     }
 }
 
@@ -110,7 +118,8 @@ fn find_within<N: Copy>(value: Value<'_>, paths: Vec<(N, &[String])>, found: &mu
 }
 
 /// What may be sent: a payload with places for values.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "serde_json::Map<String, serde_json::Value>")]
 pub enum Template {
     /// `${name}` and `${/pointer}` stand for texts.
     Text(String),
@@ -135,9 +144,8 @@ pub struct LoginStep {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StepForm<'a> {
-    #[serde(borrow)]
-    when: &'a RawValue,
+struct StepForm {
+    when: Box<RawValue>,
     #[serde(default)]
     take: BTreeMap<String, ValuePath>,
     #[serde(default)]
@@ -145,19 +153,29 @@ struct StepForm<'a> {
     #[serde(default)]
     refused: bool,
     #[serde(default)]
-    send: Vec<TemplateForm>,
+    send: Vec<Template>,
+}
+
+impl TryFrom<serde_json::Map<String, serde_json::Value>> for Template {
+    type Error = &'static str;
+
+    fn try_from(form: serde_json::Map<String, serde_json::Value>) -> Result<Self, Self::Error> {
+        let mut fields = form.into_iter();
+        match (fields.next(), fields.next()) {
+            (Some((form, value)), None) if form == "json" => Ok(Self::Json(value)),
+            (Some((form, serde_json::Value::String(text))), None) if form == "text" => Ok(Self::Text(text)),
+            _ => Err("what is sent has one field: `json`, or `text`, which is a string"),
+        }
+    }
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-enum TemplateForm {
-    Text(String),
-    Json(serde_json::Value),
-}
+#[serde(transparent)]
+struct Steps(#[serde(deserialize_with = "objects")] Vec<StepForm>);
 
 /// Parses the option, or returns what is wrong.
 pub(super) fn read_login(json: &str) -> Result<Vec<LoginStep>, String> {
-    let forms: Vec<StepForm<'_>> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let Steps(forms) = read_value(json)?;
     if forms.len() > MAX_STEPS || forms.iter().any(|form| form.take.len() > MAX_STEPS) {
         return Err(format!("at most {MAX_STEPS} steps and as many values"));
     }
@@ -178,17 +196,13 @@ impl LoginStep {
         values
     }
 
-    fn from_form(form: StepForm<'_>) -> Result<Self, String> {
-        let send = form.send.into_iter().map(|template| match template {
-            TemplateForm::Text(text) => Template::Text(text),
-            TemplateForm::Json(value) => Template::Json(value),
-        });
+    fn from_form(form: StepForm) -> Result<Self, String> {
         Ok(Self {
             when: Rule::from_json(form.when.get())?,
             take: form.take.into_iter().collect(),
             ask: form.ask,
             refused: form.refused,
-            send: send.collect(),
+            send: form.send,
         })
     }
 }
@@ -358,7 +372,7 @@ mod tests {
     fn the_invalid_part_is_named() {
         let too_long = json!([{"when":{"/a":1},"take":{"v":vec![""; 17]}}]).to_string();
         for (bad, why) in [
-            (r#"{}"#, "sequence"),
+            (r#"{}"#, "array"),
             (r#"[{}]"#, "when"),
             (r#"[{"when":{"/a":1},"colour":1}]"#, "colour"),
             (r#"[{"when":5}]"#, "rule"),

@@ -14,6 +14,7 @@ pub mod json;
 pub mod login;
 mod long_frame;
 pub mod message;
+mod object;
 pub mod options;
 pub mod part;
 pub mod payload;

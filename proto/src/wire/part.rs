@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::code::Code;
 use super::frame::{FROM_BROWSER, HEADER, TO_BROWSER, header};
 use super::json::write_string;
-use super::record::ErrorInfo;
+use super::record::{ErrorInfo, is_name};
 
 /// Bytes of a slice before escaping. Escaping at most doubles JSON text, so a part always fits the browser.
 pub(super) const SLICE_BYTES: usize = TO_BROWSER / 2 - 256;
@@ -106,8 +106,8 @@ impl Joiner {
                 let why = format!("received part {} without the previous ones", part.index);
                 return Err(self.give_up(part, Code::BadPart, why));
             }
-            None if part.part.chars().count() > 128 => {
-                let why = "field `part` must not exceed 128 characters".to_owned();
+            None if !is_name(&part.part) => {
+                let why = "field `part`: it must have 1 to 128 characters and no control characters";
                 return Err(ErrorInfo::new(Code::BadPart, why));
             }
             None if self.begun.len() >= CONCURRENT => {
@@ -230,6 +230,17 @@ mod tests {
             joiner.join(&part("a", 1, true, "6")).unwrap_err().code,
             Code::BadPart
         );
+    }
+
+    #[test]
+    fn the_name_of_a_frame_in_parts_has_the_bounds_of_an_id() {
+        let mut joiner = Joiner::default();
+        for name in ["", "a\n", &"x".repeat(129)] {
+            let error = joiner.join(&part(name, 0, true, "{}")).unwrap_err();
+            assert_eq!(error.code, Code::BadPart);
+            assert!(error.message.contains("`part`"), "{}", error.message);
+        }
+        assert!(joiner.join(&part(&"x".repeat(128), 0, true, "{}")).is_ok());
     }
 
     #[test]

@@ -161,6 +161,11 @@ pub(crate) fn utf8(json: &[u8]) -> Result<&str, ErrorInfo> {
     })
 }
 
+/// Whether this can be a name or an id.
+pub(super) fn is_name(text: &str) -> bool {
+    (1..=128).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
 /// What is wrong with a value, in JSON's terms: without Rust's names for what was expected, and without a place in a text
 /// that nobody sees.
 pub(crate) fn json_error_text(error: &serde_json::Error) -> String {

@@ -326,12 +326,20 @@ fn strings(term: &str, wanted: &[Value<'_>]) -> Result<Vec<JsString>, String> {
 pub(crate) fn check_pointer(pointer: &str) -> Result<(), String> {
     if pointer.len() > MAX_POINTER_BYTES {
         Err(format!("a JSON pointer has at most {MAX_POINTER_BYTES} bytes"))
-    } else if pointer.is_empty() || pointer.starts_with('/') {
-        Ok(())
-    } else {
+    } else if !pointer.is_empty() && !pointer.starts_with('/') {
         Err(format!(
             "`{pointer}` is not a JSON pointer: it must start with `/`"
         ))
+    } else if pointer
+        .split('~')
+        .skip(1)
+        .any(|rest| !rest.starts_with(['0', '1']))
+    {
+        Err(format!(
+            "`{pointer}` is not a JSON pointer: `~` is written `~0`, and `/` in a name `~1`"
+        ))
+    } else {
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::json::{self, Document, ValueKind};
-use super::record::json_error_text;
+use super::object::{optional_object, read_object};
 use super::rule::check_pointer;
 
 /// Where messages to a server go that only listens on HTTP: `options.post`.
@@ -90,6 +90,7 @@ struct PollForm {
     long: bool,
     timeout: u64,
     items: Option<String>,
+    #[serde(deserialize_with = "optional_object")]
     cursor: Option<CursorForm>,
 }
 
@@ -120,7 +121,7 @@ struct CursorForm {
 impl Post {
     /// Parses `options.post`, or returns what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: PostForm = serde_json::from_str(json).map_err(|error| json_error_text(&error))?;
+        let form: PostForm = read_object(json)?;
         Ok(Self {
             url: form.url,
             headers: strings(form.headers)?,
@@ -144,7 +145,7 @@ pub(super) fn strings(map: Map<String, Value>) -> Result<Vec<(String, String)>, 
 impl Poll {
     /// Parses `options.poll`, or returns what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let form: PollForm = serde_json::from_str(json).map_err(|error| json_error_text(&error))?;
+        let form: PollForm = read_object(json)?;
         if form.interval == 0 || form.timeout == 0 {
             return Err("`interval` and `timeout` must be at least 1 ms".to_owned());
         }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::json::{Document, Value, ValueKind};
 use super::message::is_namespace;
-use super::record::json_error_text;
+use super::object::read_value;
 
 /// How to connect to a Socket.IO server: `options.socketio`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,8 +143,7 @@ const REFUSED: &[(&[&str], &str)] = &[
 impl SocketIoOptions {
     /// Parses `options.socketio`, or returns what is wrong.
     pub fn from_json(json: &str) -> Result<Self, String> {
-        let fields: BTreeMap<String, &RawValue> =
-            serde_json::from_str(json).map_err(|error| json_error_text(&error))?;
+        let fields: BTreeMap<String, &RawValue> = read_value(json)?;
         refuse_impossible(&fields)?;
         let mut socketio = Self::default();
         if let Some(path) = read::<String>(&fields, "path")? {
@@ -211,8 +210,7 @@ impl TransportOptions {
         timestamps: Timestamps,
     ) -> Result<Self, String> {
         let own: BTreeMap<String, &RawValue> = own.map_or(Ok(BTreeMap::new()), |own| {
-            serde_json::from_str(own.get())
-                .map_err(|error| format!("`transportOptions`: {}", json_error_text(&error)))
+            read_value(own.get()).map_err(|why| format!("`transportOptions`: {why}"))
         })?;
         refuse_impossible(&own)?;
         let known = [
@@ -273,8 +271,7 @@ fn read<T: DeserializeOwned>(fields: &BTreeMap<String, &RawValue>, name: &str) -
     let Some(raw) = fields.get(name) else {
         return Ok(None);
     };
-    serde_json::from_str::<Option<T>>(raw.get())
-        .map_err(|error| format!("`{name}`: {}", json_error_text(&error)))
+    read_value(raw.get()).map_err(|why| format!("`{name}`: {why}"))
 }
 
 /// Milliseconds, as JavaScript reads them: `"5000"` and `5000.0` are numbers too.

@@ -47,7 +47,7 @@ pub(crate) fn check_dial(
         check_url(&url, rule).map_err(|error| named(&option, error))?;
         urls.push(url);
     }
-    check_headers(&options.headers, rule, origin, &urls)?;
+    check_headers(&options.headers, rule, origin, &urls).map_err(|error| named("headers", error))?;
     // Those of protocols that are not used are checked as well: what is written in the options is meant.
     for protocol in Protocol::ALL.map(descriptor) {
         let headers = (protocol.extra_headers)(options);
@@ -209,9 +209,7 @@ pub(crate) fn check_headers(
     for (name, value) in headers {
         check_header(name, value, rule, origin, urls)?;
         if !is_token(name) || !is_header_value(value) {
-            let message = format!(
-                "option `headers`: `{name}` or its value contains characters that HTTP does not allow"
-            );
+            let message = format!("`{name}` or its value contains characters that HTTP does not allow");
             return Err(ErrorInfo::new(Code::BadOption, message));
         }
     }

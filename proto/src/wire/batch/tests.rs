@@ -273,3 +273,31 @@ fn a_malformed_batch_or_part_is_refused() {
         assert_eq!(Shape::of(json.as_bytes()).unwrap_err().code, code, "{json:.80}");
     }
 }
+
+#[test]
+fn the_field_that_is_wrong_in_a_part_or_batch_is_named() {
+    for (json, names) in [
+        (
+            r#"{"type":"part","part":"p","index":"0","last":true,"data":""}"#,
+            "`index`: invalid type: string \"0\"",
+        ),
+        (
+            r#"{"type":"part","part":"p","index":0,"last":1,"data":""}"#,
+            "`last`: ",
+        ),
+        (
+            r#"{"type":"part","part":"p","index":0,"last":true,"data":null}"#,
+            "`data`: ",
+        ),
+        (r#"{"type":"batch","frames":{}}"#, "`frames`: "),
+    ] {
+        let error = Shape::of(json.as_bytes()).unwrap_err();
+        assert!(error.message.contains(names), "{}", error.message);
+    }
+    for array in [r#"["part","p",0,true,"{}"]"#, r#" ["batch",[]]"#] {
+        assert!(
+            matches!(Shape::of(array.as_bytes()), Ok(Shape::Single)),
+            "{array}"
+        );
+    }
+}

@@ -15,8 +15,9 @@ use serde_json::value::RawValue;
 use super::from_extension::Match;
 use crate::wire::code::Code;
 use crate::wire::json::{JsString, element_ranges};
+use crate::wire::object::{read_object, read_value};
 use crate::wire::payload::Payload;
-use crate::wire::record::{ErrorInfo, Name, json_error_text};
+use crate::wire::record::{ErrorInfo, Name, is_name, json_error_text};
 use crate::wire::rule::{Correlation, check_pointer};
 
 /// Bytes of an event's name, at most.
@@ -56,8 +57,8 @@ pub(super) fn present<'de: 'a, 'a, D: Deserializer<'de>>(
 /// # Errors
 /// `bad-frame` when there is none, more than one, or its content does not fit its form.
 pub fn read_payload(raw: &RawValue) -> Result<Payload, ErrorInfo> {
-    let form: PayloadFields<'_> = serde_json::from_str(raw.get())
-        .map_err(|error| ErrorInfo::new(Code::BadFrame, json_error_text(&error)))?;
+    let form: PayloadFields<'_> =
+        read_object(raw.get()).map_err(|why| ErrorInfo::new(Code::BadFrame, why))?;
     form.payload()
 }
 
@@ -66,9 +67,22 @@ impl PayloadFields<'_> {
         let plain = [self.text, self.json, self.base64].into_iter().flatten().count();
         match self.event {
             Some(name) if plain == 0 => self.event_payload(name),
-            None if plain == 1 => payload_of(self.text, self.json, self.base64),
+            None if plain == 1 => {
+                self.check_no_event_fields()?;
+                payload_of(self.text, self.json, self.base64)
+            }
             _ => Err(no_payload()),
         }
+    }
+
+    /// They belong to an `event`: a message that is none has a place of its own.
+    fn check_no_event_fields(&self) -> Result<(), ErrorInfo> {
+        for (field, value) in [("args", self.args), ("namespace", self.namespace)] {
+            if value.is_some() {
+                return Err(wrong(field, "it needs an `event`"));
+            }
+        }
+        Ok(())
     }
 
     fn event_payload(&self, name: &RawValue) -> Result<Payload, ErrorInfo> {
@@ -157,7 +171,7 @@ pub(super) fn correlation(field: &str, raw: &RawValue) -> Result<Correlation, Er
         #[serde(rename = "in")]
         incoming: String,
     }
-    let form: CorrelationFields = required(field, Some(raw))?;
+    let form: CorrelationFields = fields(field, raw)?;
     for pointer in [&form.out, &form.incoming] {
         check_pointer(pointer).map_err(|why| wrong(field, why))?;
     }
@@ -176,7 +190,13 @@ pub(super) struct Preset {
 }
 
 pub(super) fn preset(field: &str, raw: &RawValue) -> Result<Preset, ErrorInfo> {
-    required(field, Some(raw))
+    fields(field, raw)
+}
+
+/// A field that is an object.
+pub(super) fn fields<T: DeserializeOwned>(field: &str, raw: &RawValue) -> Result<T, ErrorInfo> {
+    check_size(raw).map_err(|why| wrong(field, why))?;
+    read_object(raw.get()).map_err(|why| wrong(field, why))
 }
 
 pub(super) fn matching(raw: &RawValue) -> Result<Match, ErrorInfo> {
@@ -193,8 +213,7 @@ pub(super) fn matching(raw: &RawValue) -> Result<Match, ErrorInfo> {
 /// A name or id: 1 to 128 characters, no control characters.
 pub(super) fn name(field: &str, raw: &RawValue) -> Result<Name, ErrorInfo> {
     let text: Cow<'_, str> = required(field, Some(raw))?;
-    let count = text.chars().count();
-    if !(1..=128).contains(&count) || text.chars().any(char::is_control) {
+    if !is_name(&text) {
         return Err(wrong(
             field,
             "it must have 1 to 128 characters and no control characters",
@@ -217,7 +236,7 @@ pub(super) fn required<T: serde::de::DeserializeOwned>(
 ) -> Result<T, ErrorInfo> {
     let raw = raw.ok_or_else(|| missing(field))?;
     check_size(raw).map_err(|why| wrong(field, why))?;
-    serde_json::from_str(raw.get()).map_err(|error| wrong(field, json_error_text(&error)))
+    serde_json::from_str(raw.get()).or_else(|_| read_value(raw.get()).map_err(|why| wrong(field, why)))
 }
 
 /// Refuses what is too large for a field that carries no message.

@@ -203,7 +203,9 @@ impl ErrorFrame {
     /// An error about a frame with this `id`, for this session.
     pub fn new(error: ErrorInfo, id: Option<Name>, session: Option<Name>) -> Self {
         Self {
-            detail: named_first(&error.message).map(str::to_owned),
+            detail: named_first(&error.message)
+                .or_else(|| matches!(error.code, Code::BadUrl | Code::UrlDenied).then_some("url"))
+                .map(str::to_owned),
             error,
             id,
             session,

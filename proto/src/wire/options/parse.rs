@@ -12,9 +12,10 @@ use crate::wire::code::Code;
 use crate::wire::guard::Guard;
 use crate::wire::login::{ValuePath, read_login};
 use crate::wire::message::{check_size, read_payload};
+use crate::wire::object::{objects, read_object, read_value};
 use crate::wire::payload::Payload;
 use crate::wire::presets::preset;
-use crate::wire::record::{ErrorInfo, json_error_text};
+use crate::wire::record::ErrorInfo;
 use crate::wire::rule::Rule;
 use crate::wire::servers::{Poll, Post, strings};
 use crate::wire::socketio::SocketIoOptions;
@@ -27,6 +28,7 @@ struct HeartbeatForm {
     message: Option<Box<RawValue>>,
     expect: Option<Box<RawValue>>,
     always: bool,
+    #[serde(deserialize_with = "objects")]
     answers: Vec<AnswerForm>,
     #[serde(rename = "intervalFrom")]
     interval_from: Option<ValuePath>,
@@ -61,10 +63,8 @@ impl Options {
     /// # Errors
     /// `bad-option`, naming the option, when a value has the wrong type or cannot be used.
     pub fn from_json(json: &RawValue) -> Result<(Self, Vec<String>), ErrorInfo> {
-        check_size(json).map_err(|why| ErrorInfo::new(Code::BadOption, format!("`options`: {why}")))?;
-        let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json.get()).map_err(|error| {
-            ErrorInfo::new(Code::BadOption, format!("`options`: {}", json_error_text(&error)))
-        })?;
+        check_size(json).map_err(wrong_options)?;
+        let fields: BTreeMap<String, &RawValue> = read_value(json.get()).map_err(wrong_options)?;
         let mut options = Self::default();
         let mut ignored = Vec::new();
         let has_heartbeat = fields.contains_key("heartbeat");
@@ -110,7 +110,7 @@ impl Options {
             "connectTimeout" => self.connect_timeout = read(name, value)?,
             "proxy" => self.proxy = read(name, value)?,
             "compression" => self.compression = read(name, value)?,
-            "reconnect" => self.reconnect = switch(json, || read(name, value))?,
+            "reconnect" => self.reconnect = switch(json, || read_fields(name, value))?,
             "heartbeat" => self.heartbeat = switch(json, || heartbeat(name, value))?,
             "greeting" => {
                 let messages = read::<Vec<Box<RawValue>>>(name, value)?;
@@ -121,9 +121,9 @@ impl Options {
             }
             "ready" => self.ready = Some(rule(name, value)?),
             "login" => self.login = read_login(json).map_err(why)?,
-            "queue" => self.queue = read(name, value)?,
-            "outbox" => self.outbox = read(name, value)?,
-            "window" => self.window = read(name, value)?,
+            "queue" => self.queue = read_fields(name, value)?,
+            "outbox" => self.outbox = read_fields(name, value)?,
+            "window" => self.window = read_fields(name, value)?,
             "linger" => self.linger = read(name, value)?,
             "expire" => self.expire = read(name, value)?,
             "durability" => self.durability = read(name, value)?,
@@ -209,12 +209,21 @@ impl Options {
     }
 }
 
+fn wrong_options(why: String) -> ErrorInfo {
+    ErrorInfo::new(Code::BadOption, format!("field `options`: {why}"))
+}
+
 fn bad(name: &str, why: impl std::fmt::Display) -> ErrorInfo {
     ErrorInfo::new(Code::BadOption, format!("option `{name}`: {why}"))
 }
 
 fn read<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T, ErrorInfo> {
-    serde_json::from_str(value.get()).map_err(|error| bad(name, json_error_text(&error)))
+    read_value(value.get()).map_err(|why| bad(name, why))
+}
+
+/// An option that is an object.
+fn read_fields<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T, ErrorInfo> {
+    read_object(value.get()).map_err(|why| bad(name, why))
 }
 
 /// An option that may be switched off, or on as it is by default.
@@ -260,7 +269,7 @@ fn urls(name: &str, value: &RawValue) -> Result<BTreeMap<Protocol, String>, Erro
 }
 
 fn heartbeat(name: &str, value: &RawValue) -> Result<HeartbeatOptions, ErrorInfo> {
-    let form: HeartbeatForm = read(name, value)?;
+    let form: HeartbeatForm = read_fields(name, value)?;
     let answers = form.answers.into_iter().map(|answer| {
         let send = answer.send.map(|raw| payload(name, &raw)).transpose()?;
         Ok::<_, ErrorInfo>((rule(name, &answer.when)?, send))
@@ -332,6 +341,90 @@ mod tests {
                 error.message.contains(json.split('"').nth(1).unwrap()),
                 "{}",
                 error.message
+            );
+        }
+    }
+
+    #[test]
+    fn a_bad_value_within_an_option_is_named_without_names_of_rust() {
+        for (json, names) in [
+            (
+                r#"{"reconnect":{"minDelay":-1}}"#,
+                "option `reconnect`: `minDelay`: ",
+            ),
+            (
+                r#"{"queue":{"overflow":3}}"#,
+                "option `queue`: `overflow`: invalid type, expected a string",
+            ),
+            (r#"{"closeCodes":{"4000":3}}"#, "option `closeCodes`: `4000`: "),
+            (
+                r#"{"closeCodes":{"4000":"never"}}"#,
+                "option `closeCodes`: `4000`: ",
+            ),
+            (
+                r#"{"durability":3}"#,
+                "option `durability`: invalid type, expected a string",
+            ),
+            (
+                r#"{"heartbeat":{"answers":[{}]}}"#,
+                "option `heartbeat`: `answers[0]`: missing field `when`",
+            ),
+            (
+                r#"{"heartbeat":{"intervalFrom":3}}"#,
+                "option `heartbeat`: `intervalFrom`: a value is taken from",
+            ),
+            (
+                r#"{"heartbeat":{"intervalFrom":"a"}}"#,
+                "option `heartbeat`: `intervalFrom`: `a` is not a JSON pointer",
+            ),
+            (
+                r#"{"poll":{"cursor":{"pointer":3}}}"#,
+                "option `poll`: `cursor.pointer`: ",
+            ),
+            (
+                r#"{"guard":{"send":[{"rate":{"messages":"1"}}]}}"#,
+                "option `guard`: `send[0].rate.messages`: ",
+            ),
+            (r#"{"post":{"url":3}}"#, "option `post`: `url`: "),
+            (r#"{"urls":{"sse":3}}"#, "option `urls`: `sse`: "),
+            (
+                r#"{"login":[3]}"#,
+                "option `login`: `[0]`: invalid type: integer `3`, expected an object",
+            ),
+            (
+                r#"{"login":[{"when":{},"send":[3]}]}"#,
+                "option `login`: `[0].send[0]`: invalid type: integer `3`, expected an object",
+            ),
+            (
+                r#"{"login":[{"when":{},"send":[{"text":3}]}]}"#,
+                "option `login`: `[0].send[0]`: what is sent has one field",
+            ),
+        ] {
+            let message = parse(json).unwrap_err().message;
+            assert!(message.starts_with(names), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_array_in_the_place_of_an_object_is_refused() {
+        for json in [
+            r#"{"reconnect":[100,200]}"#,
+            r#"{"heartbeat":[]}"#,
+            r#"{"queue":[]}"#,
+            r#"{"outbox":[]}"#,
+            r#"{"window":[1,1]}"#,
+            r#"{"poll":[]}"#,
+            r#"{"post":["http://localhost/"]}"#,
+            r#"{"guard":[]}"#,
+            r#"{"guard":{"send":[[]]}}"#,
+            r#"{"login":[[{"/a":1}]]}"#,
+            r#"{"poll":{"cursor":["/a"]}}"#,
+            r#"{"heartbeat":{"answers":[[{"/a":1}]]}}"#,
+        ] {
+            let message = parse(json).unwrap_err().message;
+            assert!(
+                message.ends_with("invalid type: array, expected an object"),
+                "{message}"
             );
         }
     }

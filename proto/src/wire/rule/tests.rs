@@ -101,9 +101,12 @@ fn an_invalid_term_is_named() {
         (json!({"type": "a"}), "`type`"),
         (json!({"event": 7}), "`event`"),
         (json!({"namespace": []}), "`namespace`"),
+        (json!({"/a~": 1}), "`/a~`"),
+        (json!({"/a~2b": 1}), "`/a~2b`"),
     ] {
         assert!(Rule::from_json(&rule.to_string()).unwrap_err().contains(named));
     }
+    assert!(Rule::from_json(&json!({"/a~0~1b/": 1}).to_string()).is_ok());
     assert!(Rule::from_json(&json!({}).to_string()).is_err());
     assert!(Rule::from_json(&json!([1]).to_string()).is_err());
 }

@@ -233,6 +233,12 @@ fn a_refusal_names_the_offending_option() {
         let refused = check_dial(&options(json), Some(&url), &rule, ORIGIN);
         refused.err().map(|error| error.message).unwrap_or_default()
     };
+    for (name, value) in [("Host", "x"), ("a b", "x"), ("A", "x\ny")] {
+        let header = json!({"headers": {name: value}});
+        assert!(message(header, "wss://a.b/data").starts_with("option `headers`: "));
+    }
+    let header = json!({"poll": {"cursor": {"header": "x", "requestHeader": "a b"}}});
+    assert!(message(header, "wss://a.b/data").starts_with("option `poll`: "));
     let header = json!({"poll": {"cursor": {"header": "x", "requestHeader": "Host"}}});
     assert!(message(header, "wss://a.b/data").starts_with("option `poll`: "));
     let header = json!({"socketio": {"transportOptions": {"polling": {"extraHeaders": {"Host": "x"}}}}});

@@ -224,10 +224,12 @@ impl Uplink {
         let origin = &ctx.who.owner.origin;
         let rule = ctx.dialer.rules().of(origin);
         policy::check_subprotocols(authorize.subprotocols.as_deref().unwrap_or_default())?;
-        let url = authorize.url.as_deref().map(read_url).transpose()?;
+        let url = authorize.url.as_deref().map(read_url).transpose();
+        let url = url.map_err(|error| of_field("url", error))?;
         let dialled = url.clone().or_else(|| self.dial_url(ctx.options));
         let headers = authorize.headers.as_deref().unwrap_or_default();
-        policy::check_headers(headers, rule, origin, dialled.as_slice())?;
+        policy::check_headers(headers, rule, origin, dialled.as_slice())
+            .map_err(|error| of_field("headers", error))?;
         if url.is_some() {
             policy::check_dial(ctx.options, url.as_ref(), rule, origin)?;
         }
@@ -282,5 +284,13 @@ impl Uplink {
         if let Some(dialect) = &mut self.dialect {
             dialect.handler_mut().forget_recovery();
         }
+    }
+}
+
+/// An error about a field of `authorize`.
+fn of_field(field: &str, error: ErrorInfo) -> ErrorInfo {
+    ErrorInfo {
+        message: format!("field `{field}`: {}", error.message),
+        ..error
     }
 }

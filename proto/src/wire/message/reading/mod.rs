@@ -13,10 +13,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::field::{
-    array, check_size, missing, name, optional, optional_name, present, required, required_name, wrong,
+    array, check_size, fields, missing, name, optional, optional_name, present, required, required_name,
+    wrong,
 };
 use super::from_extension::{Authorize, ClientFrame, Conflict, Hello, Open, RefusedFrame, Reply, Resume};
 use crate::wire::code::Code;
+use crate::wire::object::read_object;
 use crate::wire::options::{Options, Window};
 use crate::wire::record::{ErrorInfo, Name, json_error_text, utf8};
 use crate::wire::socketio::auth_object;
@@ -129,15 +131,10 @@ impl ClientFrame {
 
 impl<'a> Fields<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, RefusedFrame> {
-        let parsed = utf8(bytes).and_then(|text| {
-            serde_json::from_str(text).map_err(|error| {
-                let code = match error.classify() {
-                    serde_json::error::Category::Data => Code::BadFrame,
-                    _ => Code::BadJson,
-                };
-                let why = json_error_text(&error);
-                ErrorInfo::new(code, format!("a frame must be one JSON object: {why}"))
-            })
+        let parsed = utf8(bytes).and_then(|text| match serde_json::from_str(text) {
+            // The fields of an array would be read in their order.
+            Ok(fields) if !text.trim_ascii_start().starts_with('[') => Ok(fields),
+            read => Err(malformed_frame(text, read.err().as_ref())),
         });
         parsed.map_err(|error| RefusedFrame {
             error,
@@ -197,13 +194,7 @@ impl<'a> Fields<'a> {
                 id: optional_name("id", self.id)?,
             }),
             _ if optional::<bool>("optional", self.optional)? == Some(true) => return Ok(None),
-            unknown => {
-                let shown: String = unknown.chars().take(64).collect();
-                return Err(ErrorInfo::new(
-                    Code::UnknownType,
-                    format!("unknown frame type `{shown}`"),
-                ));
-            }
+            unknown => return Err(unknown_type(unknown)),
         }))
     }
 
@@ -243,7 +234,7 @@ impl<'a> Fields<'a> {
             Some(raw) if url.is_none() && is_empty_object(raw) => (None, Vec::new()),
             Some(raw) => Options::from_json(raw).map(|(options, ignored)| (Some(options), ignored))?,
         };
-        let resume = optional::<ResumeForm>("resume", self.resume)?;
+        let resume: Option<ResumeForm> = self.resume.map(|raw| fields("resume", raw)).transpose()?;
         if resume.as_ref().is_some_and(|resume| resume.seq >= 1 << 53) {
             return Err(ErrorInfo::new(
                 Code::BadFrame,
@@ -316,6 +307,31 @@ impl<'a> Fields<'a> {
             discard: optional("discard", self.discard)?.unwrap_or(false),
         })
     }
+}
+
+fn unknown_type(kind: &str) -> ErrorInfo {
+    if matches!(kind, "batch" | "part") {
+        // Others are unpacked before.
+        let why = format!("a `{kind}` must not travel in parts");
+        return ErrorInfo::new(Code::BadFrame, why);
+    }
+    let shown: String = kind.chars().take(64).collect();
+    ErrorInfo::new(Code::UnknownType, format!("unknown frame type `{shown}`"))
+}
+
+/// What is wrong with a frame whose fields cannot be told apart.
+fn malformed_frame(json: &str, error: Option<&serde_json::Error>) -> ErrorInfo {
+    if let Some(error) = error.filter(|error| !error.is_data()) {
+        let why = format!("a frame must be one JSON object: {}", json_error_text(error));
+        return ErrorInfo::new(Code::BadJson, why);
+    }
+    let why = read_object::<Fields<'_>>(json).err().unwrap_or_default();
+    let subject = if why.starts_with('`') {
+        "field "
+    } else {
+        "a frame must be one JSON object: "
+    };
+    ErrorInfo::new(Code::BadFrame, format!("{subject}{why}"))
 }
 
 fn is_empty_object(raw: &RawValue) -> bool {

@@ -65,13 +65,76 @@ fn a_frame_that_is_not_an_object_is_bad() {
     assert_eq!(refused("{not json").error.code, Code::BadJson);
     assert_eq!(refused("42").error.code, Code::BadFrame);
     assert_eq!(refused("").error.code, Code::BadJson);
-    assert_eq!(refused(&"[".repeat(100_000)).error.code, Code::BadFrame);
+    let array = refused(r#"["ping",null,"1"]"#).error;
+    assert_eq!(
+        (array.code, array.message.as_str()),
+        (
+            Code::BadFrame,
+            "a frame must be one JSON object: invalid type: array, expected an object"
+        )
+    );
     let deep = format!(
         r#"{{"type":"ping","id":"1","x":{}{}}}"#,
         "[".repeat(50_000),
         "]".repeat(50_000)
     );
     let _ = ClientFrame::parse(deep.as_bytes());
+}
+
+#[test]
+fn a_field_of_the_wrong_type_is_named_also_within_another() {
+    for (json, names) in [
+        (r#"{"type":3}"#, "field `type`: invalid type: integer `3`"),
+        (
+            r#"{"type":"open","id":"1","session":"s","resume":{"epoch":3,"seq":0}}"#,
+            "field `resume`: `epoch`: ",
+        ),
+        (
+            r#"{"type":"open","id":"1","session":"s","resume":["e",0]}"#,
+            "field `resume`: invalid type: array",
+        ),
+        (
+            r#"{"type":"send","session":"s","text":"a","confirm":["/a","/b"]}"#,
+            "field `confirm`: invalid type: array",
+        ),
+        (
+            r#"{"type":"request","id":"1","session":"s","text":"a","match":{"out":"/a","in":7}}"#,
+            "field `match`: `in`: ",
+        ),
+        (
+            r#"{"type":"hello","protocol":1,"needs":["ack",3]}"#,
+            "field `needs`: `[1]`: ",
+        ),
+        (
+            r#"{"type":"subscribe","id":"1","session":"s","key":"k","filter":[["drop"]]}"#,
+            "field `filter`: line 1: invalid type: array",
+        ),
+    ] {
+        let error = refused(json).error;
+        assert_eq!(error.code, Code::BadFrame, "{json}");
+        assert!(error.message.starts_with(names), "{}", error.message);
+    }
+}
+
+#[test]
+fn a_namespace_or_arguments_without_an_event_are_refused() {
+    for field in [r#""namespace":"/rooms""#, r#""args":[1]"#] {
+        let error = refused(&format!(r#"{{"type":"send","session":"s","text":"a",{field}}}"#)).error;
+        assert!(
+            error.message.ends_with("it needs an `event`"),
+            "{}",
+            error.message
+        );
+    }
+    let none = br#"{"type":"send","session":"s","text":"a","namespace":null}"#;
+    assert!(ClientFrame::parse(none).is_ok());
+}
+
+#[test]
+fn a_batch_that_came_in_parts_is_refused_by_name() {
+    let error = refused(r#"{"type":"batch","frames":[]}"#).error;
+    assert_eq!(error.code, Code::BadFrame);
+    assert!(error.message.contains("`batch`"), "{}", error.message);
 }
 
 #[test]
