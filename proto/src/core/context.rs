@@ -24,6 +24,9 @@ const PORT_ROOM: usize = 2 * 1024 * 1024;
 /// What a record costs beyond its payload.
 pub(crate) const RECORD_OVERHEAD: usize = 128;
 
+/// Sessions that a port remembers as released, at most.
+const MAX_RELEASED: usize = 256;
+
 /// One port and what it holds.
 #[derive(Debug)]
 pub(crate) struct Port {
@@ -32,6 +35,8 @@ pub(crate) struct Port {
     pub(crate) identity: Option<ClientIdentity>,
     /// Sessions attached through this port.
     pub(crate) attached: BTreeMap<Name, SessionKey>,
+    /// Sessions that were attached through it, most of them: acknowledgements of theirs may still be on the way.
+    released: BTreeSet<Name>,
     /// Sessions with records for this port that its queue had no room for.
     pub(crate) starved: BTreeSet<SessionKey>,
     /// Cost of what is in its queue.
@@ -51,6 +56,7 @@ impl Port {
             caller,
             identity: None,
             attached: BTreeMap::new(),
+            released: BTreeSet::new(),
             starved: BTreeSet::new(),
             queued: 0,
         }
@@ -58,13 +64,24 @@ impl Port {
 
     /// A session is held through this port.
     pub(crate) fn hold(&mut self, name: Name, session: SessionKey) {
+        self.released.remove(&name);
         self.attached.insert(name, session);
     }
 
     /// A session is held through it no more.
     pub(crate) fn release(&mut self, name: &Name, session: SessionKey) {
-        self.attached.remove(name);
+        if let Some((name, _)) = self.attached.remove_entry(name) {
+            if self.released.len() >= MAX_RELEASED {
+                self.released.clear();
+            }
+            self.released.insert(name);
+        }
         self.starved.remove(&session);
+    }
+
+    /// Whether a session was held through it before.
+    pub(crate) fn has_released(&self, name: &Name) -> bool {
+        self.released.contains(name)
     }
 
     /// A session has records for it that its queue has no room for.

@@ -102,10 +102,9 @@ fn a_newer_port_replaces_the_older_which_receives_no_more_frames() {
         .take_while(|frame| frame["type"] != "pong")
         .map(|frame| frame["type"].clone())
         .collect();
-    assert_eq!(
-        received,
-        ["error"],
-        "its acknowledgement counts for nothing, and no record came"
+    assert!(
+        received.is_empty(),
+        "its acknowledgement is ignored, and no record came: {received:?}"
     );
 }
 

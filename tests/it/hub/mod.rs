@@ -61,7 +61,36 @@ fn a_new_port_receives_unacknowledged_messages_and_the_old_one_is_fenced() {
     assert_eq!((&two["text"], &two["redelivered"]), (&json!("two"), &json!(true)));
     assert_eq!(harness.receive_types(new), ["message", "live"]);
     harness.send(PORT, json!({"type": "ack", "session": "s", "seq": first + 2}));
-    assert_eq!(harness.receive(PORT)["code"], "not-attached");
+    assert_eq!(harness.receive_types(PORT), [""; 0], "it counts for nothing");
+}
+
+#[test]
+fn an_acknowledgement_on_its_way_when_the_attachment_ends_is_ignored() {
+    for ends in ["superseded", "closed", "detached"] {
+        let mut harness = Harness::with_client();
+        let dial = harness.opens(json!({}));
+        harness.server_sends(dial, &["one"]);
+        let one = harness.receive(PORT)["seq"].as_u64().unwrap();
+        match ends {
+            "superseded" => {
+                harness.open_port(PortId(2), "main");
+                harness.send(PortId(2), json!({"type": "open", "id": "o2", "session": "s"}));
+            }
+            "closed" => {
+                harness.send(PORT, json!({"type": "close", "session": "s", "discard": true}));
+                harness.link_ends(dial, LinkEnd::default());
+                harness.passes(Duration::from_secs(20));
+            }
+            _ => harness.send(PORT, json!({"type": "detach", "session": "s"})),
+        }
+        harness.receive_types(PORT);
+        harness.send(PORT, json!({"type": "ack", "session": "s", "seq": one}));
+        assert_eq!(harness.receive_types(PORT), [""; 0], "{ends}");
+        harness.send(PORT, json!({"type": "ack", "session": "other", "seq": one}));
+        assert_eq!(harness.receive(PORT)["code"], "no-session");
+        harness.send(PORT, json!({"type": "send", "session": "s", "text": "late"}));
+        assert_eq!(harness.receive_types(PORT), ["error"], "{ends}");
+    }
 }
 
 #[test]

@@ -193,8 +193,18 @@ impl Hub {
                 let input = self.session_input(port, frame);
                 self.handle_session(key, input);
             }
+            Err(_) if self.is_late(port, &frame) => {}
             Err(why) => self.ctx.send_error(port, why, frame.id(), Some(name)),
         }
+    }
+
+    /// Whether this is an acknowledgement that was sent before the extension knew that its attachment had ended.
+    fn is_late(&self, port: PortId, frame: &ClientFrame) -> bool {
+        let ClientFrame::Ack { session, .. } = frame else {
+            return false;
+        };
+        let known = self.ctx.ports.get(&port);
+        known.is_some_and(|known| known.has_released(session))
     }
 
     /// What a frame asks of a session that the port holds. `close` is answered at once.
