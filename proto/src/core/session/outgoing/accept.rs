@@ -34,6 +34,10 @@ impl Outgoing {
     /// Accepts a message, or returns why not.
     fn send(&mut self, ctx: &OutgoingContext<'_>, send: Send) {
         let id = send.id.clone();
+        if send.ack && !ctx.link.abilities.acknowledges {
+            let why = "field `confirm`: `ack` needs a server with acknowledgements (Socket.IO)";
+            return self.refuse_frame(ctx, error(Code::Unsupported, why), id);
+        }
         let offer = Offer::of_send(ctx.now, ctx.options, ctx.outlines, send);
         if let Err(why) = offer.and_then(|offer| self.offer(ctx, offer)) {
             self.refuse_frame(ctx, why, id);

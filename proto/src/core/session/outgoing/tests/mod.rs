@@ -278,6 +278,11 @@ fn an_acknowledgement_answers_a_request_and_confirms_a_message() {
     assert!(!bench.outgoing.looks_inside());
     bench.link.abilities.acknowledges = false;
     assert_eq!(bench.frame(request("s", 1000)), ["error unsupported"]);
+    let confirmed = Send {
+        ack: true,
+        ..message("n")
+    };
+    assert_eq!(bench.send(confirmed), ["error unsupported"]);
 }
 
 #[test]
