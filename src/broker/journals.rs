@@ -201,7 +201,7 @@ impl JournalStore {
             self.wants_snapshot.insert(journal.clone());
         }
         Some(JournalFailure {
-            why: failure?.to_string(),
+            why: with_causes(&failure?),
             journal,
         })
     }
@@ -224,6 +224,12 @@ impl JournalStore {
             let _ = tokio::task::spawn_blocking(move || writer.finish()).await;
         }
     }
+}
+
+/// What went wrong and why: the cause names the full or faulty disk.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// A journal that can no longer be written; its session continues in memory.

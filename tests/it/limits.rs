@@ -164,9 +164,11 @@ fn a_full_disk_loses_no_message_and_deletes_no_journal() {
     }
     let frames = extension.passed().any(|frame| {
         let message = frame["error"]["message"].as_str().unwrap_or_default();
-        frame["type"] == "state" && message.contains("durability is `memory` now")
+        frame["type"] == "state"
+            && message.contains("durability is `memory` now")
+            && message.contains("No space left on device")
     });
-    assert!(frames, "a `state` says that messages are in memory now");
+    assert!(frames, "a `state` says that messages are in memory now, and why");
     extension.send(&json!({"type": "send", "session": "echo", "id": "last", "text": "last"}));
     let accepted = extension.find("accepted", |frame| {
         frame["type"] == "accepted" && frame["id"] == "last"
