@@ -5,12 +5,25 @@ use clap::{Args, Subcommand};
 /// Whose session is meant, where several have one name.
 #[derive(Debug, Args)]
 pub(crate) struct SessionOwnerArgs {
-    /// The extension's origin, if several extensions have a session of that name
-    #[arg(long, value_name = "ORIGIN")]
+    /// The extension's origin or id, if several extensions have a session of that name
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub(crate) origin: Option<String>,
     /// The browser profile's id, if several profiles have a session of that name
     #[arg(long, value_name = "PROFILE")]
     pub(crate) profile: Option<String>,
+}
+
+/// An origin, of which the end may be missing, or a Chromium id, as in the settings. A Firefox add-on id is the origin.
+#[expect(clippy::unnecessary_wraps, reason = "this is how clap calls a parser")]
+fn origin(text: &str) -> Result<String, String> {
+    let id = text.strip_prefix("chrome-extension://").unwrap_or(text);
+    let id = id.trim_end_matches('/');
+    let is_chromium = id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'a'..=b'p'));
+    Ok(if is_chromium {
+        format!("chrome-extension://{id}/")
+    } else {
+        text.to_owned()
+    })
 }
 
 #[derive(Debug, Args)]
@@ -91,4 +104,21 @@ pub(crate) struct TailArgs {
     /// Print each record as one line of JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extension_is_named_by_its_origin_or_its_id() {
+        let id = "abcdefghijklmnopabcdefghijklmnop";
+        let whole = format!("chrome-extension://{id}/");
+        for given in [id, &whole, whole.trim_end_matches('/')] {
+            assert_eq!(origin(given).as_deref(), Ok(whole.as_str()));
+        }
+        for other in ["addon@example.org", "{6d6c…}", ""] {
+            assert_eq!(origin(other).as_deref(), Ok(other));
+        }
+    }
 }

@@ -39,6 +39,10 @@ fn sessions_are_listed_by_owner() {
     assert_eq!(listed(&scratch, &[]).len(), 2);
     let work = listed(&scratch, &["--profile", "work", "--origin", ORIGIN]);
     assert_eq!((work.len(), &work[0]["profile"]), (1, &json!("work")));
+    let id = ORIGIN
+        .trim_start_matches("chrome-extension://")
+        .trim_end_matches('/');
+    assert_eq!(listed(&scratch, &["--origin", id]).len(), 2);
     assert_eq!(listed(&scratch, &["--origin", "nobody@example.org"]).len(), 0);
     assert_eq!(stdout(&run(&scratch, &["sessions", "--names"], "")), "s\ns\n");
 }

@@ -64,7 +64,9 @@ impl Hub {
             (Some(session), None) => Ok(session.identity().key),
             (None, _) => Err(error(Code::NoSession, format!("there is no session `{name}`"))),
             (Some(first), Some(second)) => {
-                let flag = if first.identity().owner.origin == second.identity().owner.origin {
+                let origin = &first.identity().owner.origin;
+                let mut others = std::iter::once(second).chain(meant);
+                let flag = if others.all(|other| other.identity().owner.origin == *origin) {
                     "--profile"
                 } else {
                     "--origin"
