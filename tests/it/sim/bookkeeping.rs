@@ -6,9 +6,10 @@ use longwire::core::io::{DialId, Input, LinkEvent, PortId};
 use longwire::wire::message::{ClientFrame, Open};
 use longwire::wire::options::Protocol;
 
+use super::cause::Kind;
 use super::clients::NEVER;
 use super::session::Session;
-use super::world::{Kind, World};
+use super::world::World;
 
 impl World {
     /// Updates the model before the hub handles the input.

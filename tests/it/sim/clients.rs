@@ -130,63 +130,12 @@ impl World {
         if self.deferred.iter().any(|(_, of, _)| *of == slot) {
             return;
         }
-        let client_session = &self.client_sessions[self.client_session(client, slot)];
-        let right = client_session.epoch.as_ref().map(|epoch| Resume {
-            epoch: epoch.to_string(),
-            seq: client_session.processed,
-        });
-        let history: Vec<u64> = client_session
-            .history
-            .keys()
-            .copied()
-            .filter(|seq| *seq <= client_session.processed)
-            .collect();
-        let resume = match self.rng.below(20) {
-            0..=7 => None,
-            8..=14 => right,
-            15 | 16 if !history.is_empty() => right.map(|right| Resume {
-                seq: *self.rng.pick(&history),
-                ..right
-            }),
-            17 => right.map(|right| Resume {
-                seq: (1 << 52) + 1,
-                ..right
-            }),
-            18 => Some(Resume {
-                epoch: "another".to_owned(),
-                seq: self.rng.between(0, 10_000),
-            }),
-            _ => right.map(|right| Resume { seq: 0, ..right }),
-        };
+        let resume = self.some_resume(client, slot);
         let is_new = self.slots[slot]
             .incarnations
             .last()
             .is_none_or(|session| session.alive == Alive::No || session.closing.is_some());
-        let options = if is_new || self.rng.percent(15) {
-            let disk = self.slots[slot].disk;
-            if self.mixed {
-                let own = self.slots[slot].addresses[0].clone();
-                Some(mixed_options(&mut self.rng, disk, &own))
-            } else if self.rng.percent(weights.plain) {
-                disk.then(|| Options {
-                    durability: Durability::Disk,
-                    ..Options::default()
-                })
-            } else {
-                Some(random_options(&mut self.rng, disk))
-            }
-        } else {
-            None
-        };
-        let options = if self.strict && is_new {
-            let options = options.unwrap_or_default();
-            Some(Options {
-                auth_provider: true,
-                ..options
-            })
-        } else {
-            options
-        };
+        let options = self.some_options(slot, is_new, weights);
         let moves = is_new || self.rng.percent(10);
         let address = if moves {
             self.rng.below(2)
@@ -212,6 +161,67 @@ impl World {
             ]),
         };
         self.give(Input::Frame(port, ClientFrame::Open(Box::new(open))));
+    }
+
+    /// Where a client says it was: mostly nowhere or right, sometimes earlier or somewhere that never was.
+    fn some_resume(&mut self, client: usize, slot: usize) -> Option<Resume> {
+        let client_session = &self.client_sessions[self.client_session(client, slot)];
+        let right = client_session.epoch.as_ref().map(|epoch| Resume {
+            epoch: epoch.to_string(),
+            seq: client_session.processed,
+        });
+        let history: Vec<u64> = client_session
+            .history
+            .keys()
+            .copied()
+            .filter(|seq| *seq <= client_session.processed)
+            .collect();
+        match self.rng.below(20) {
+            0..=7 => None,
+            8..=14 => right,
+            15 | 16 if !history.is_empty() => right.map(|right| Resume {
+                seq: *self.rng.pick(&history),
+                ..right
+            }),
+            17 => right.map(|right| Resume {
+                seq: (1 << 52) + 1,
+                ..right
+            }),
+            18 => Some(Resume {
+                epoch: "another".to_owned(),
+                seq: self.rng.between(0, 10_000),
+            }),
+            _ => right.map(|right| Resume { seq: 0, ..right }),
+        }
+    }
+
+    /// Options for a session that is new, and now and then others for one that is not.
+    fn some_options(&mut self, slot: usize, is_new: bool, weights: &StepWeights) -> Option<Options> {
+        let options = if is_new || self.rng.percent(15) {
+            let disk = self.slots[slot].disk;
+            if self.mixed {
+                let own = self.slots[slot].addresses[0].clone();
+                Some(mixed_options(&mut self.rng, disk, &own))
+            } else if self.rng.percent(weights.plain) {
+                disk.then(|| Options {
+                    durability: Durability::Disk,
+                    ..Options::default()
+                })
+            } else {
+                Some(random_options(&mut self.rng, disk))
+            }
+        } else {
+            None
+        };
+        if self.strict && is_new {
+            let options = options.unwrap_or_default();
+            Some(Options {
+                auth_provider: true,
+                ..options
+            })
+        } else {
+            options
+        }
     }
 
     pub(super) fn acknowledges(&mut self) {

@@ -9,8 +9,9 @@ use longwire::wire::code::Code;
 use longwire::wire::message::{Authorize, Conflict};
 use longwire::wire::options::{CloseClass, Protocol};
 
+use super::cause::{Bearer, Kind};
 use super::session::Reach;
-use super::world::{Bearer, Kind, World};
+use super::world::World;
 
 /// Nobody obeys a server for longer.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

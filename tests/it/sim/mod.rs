@@ -5,6 +5,7 @@
 //! docs/SIMULATION.md explains its files, and how to add a rule.
 
 mod bookkeeping;
+mod cause;
 mod client_session;
 mod clients;
 mod dial;

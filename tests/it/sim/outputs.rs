@@ -8,9 +8,10 @@ use longwire::core::io::{DialId, Output, Target};
 use longwire::wire::options::Protocol;
 use longwire::wire::payload::Payload;
 
+use super::cause::Kind;
 use super::dial::{Dial, Item};
 use super::model::number_in;
-use super::world::{Kind, World};
+use super::world::World;
 
 impl World {
     pub(super) fn mix(&mut self, number: u64) {

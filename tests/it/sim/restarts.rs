@@ -6,10 +6,11 @@ use longwire::core::io::{Caller, Input};
 use longwire::core::journal::{Damage, JournalId};
 use longwire::wire::options::{Options, Overflow, QueueOptions};
 
+use super::cause::Cause;
 use super::client_session::{ClientSession, Progress};
 use super::session::{Alive, Content, Reach, Session};
 use super::steps::{Step, StepWeights};
-use super::world::{ADMIN, Cause, World, hub};
+use super::world::{ADMIN, World, hub};
 
 /// In the middle of which the broker may be killed: each gives the hub one input, and looks at nothing afterwards.
 const LAST_STEPS: &[Step] = &[

@@ -8,12 +8,13 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use longwire::core::hub::{Hub, HubConfig};
-use longwire::core::io::{Caller, DialId, Input, LinkEvent, Now, Output, PortId};
+use longwire::core::io::{Caller, DialId, Input, Now, Output, PortId};
 use longwire::core::journal::JournalId;
-use longwire::wire::message::{BrokerFrame, ClientFrame, Conflict, Resume, SessionReport};
-use longwire::wire::options::{Options, Overflow};
+use longwire::wire::message::{BrokerFrame, ClientFrame, SessionReport};
+use longwire::wire::options::Overflow;
 use longwire::wire::record::{Name, State};
 
+use super::cause::{Cause, Kind, Opening};
 use super::client_session::ClientSession;
 use super::dial::Dial;
 use super::disk::Disk;
@@ -92,59 +93,6 @@ pub(super) struct World {
     pub(super) deferred: Vec<(PortId, usize, Opening)>,
 }
 
-/// What the hub was last given.
-#[derive(Default)]
-pub(super) struct Cause {
-    pub(super) kind: Kind,
-    pub(super) port: Option<PortId>,
-    pub(super) slot: Option<usize>,
-    pub(super) opening: Option<Opening>,
-    /// The credentials that it brings.
-    pub(super) bearer: Option<Bearer>,
-    /// The hub has taken them.
-    pub(super) brought: bool,
-    /// A link ends as both sides wanted it.
-    pub(super) ends_cleanly: bool,
-    /// Slots that were opened now, and asked for earlier: another session had to be closed first.
-    pub(super) opened_late: Vec<usize>,
-    /// The dial that the cause's session had before.
-    pub(super) dial: Option<DialId>,
-    /// Slots whose link was waiting before.
-    pub(super) waiting: Vec<usize>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Kind {
-    #[default]
-    Restore,
-    /// Nothing that may bring a deadline nearer than the future.
-    Quiet,
-    Open,
-    Send,
-    /// `authorize` and `reconnect`.
-    Dialling,
-    Close,
-    Link,
-    Resumed,
-    Timeout,
-    Leave,
-}
-
-pub(super) struct Opening {
-    pub(super) options: Option<Options>,
-    pub(super) address: Option<usize>,
-    pub(super) conflict: Conflict,
-    pub(super) resume: Option<Resume>,
-}
-
-/// Credentials on their way, and whether the hub may take them.
-#[derive(Clone, Copy)]
-pub(super) struct Bearer {
-    pub(super) number: usize,
-    pub(super) may_pass: bool,
-    pub(super) failed: bool,
-}
-
 impl World {
     pub(super) fn new(seed: u64, trace: bool) -> Self {
         let mut rng = Rng::new(seed);
@@ -152,35 +100,7 @@ impl World {
         let owners = [(0, "default"), (0, "second"), (1, "default")];
         let clients = [(0, "main"), (0, "popup"), (1, "main"), (2, "main"), (2, "popup")];
         let (remote, strict, mixed) = (rng.percent(25), rng.percent(15), rng.percent(35));
-        // In some runs a few sessions are handled by many hands, in others many by few.
-        let wanted = match rng.below(3) {
-            0 => vec![(0, "s", false)],
-            1 => vec![(0, "s", true)],
-            _ => vec![
-                (0, "s", true),
-                (0, "t", false),
-                (1, "s", true),
-                (2, "s", false),
-                (2, "t", true),
-            ],
-        };
-        let slots: Vec<Slot> = wanted
-            .into_iter()
-            .enumerate()
-            .map(|(index, (owner, name, disk))| Slot {
-                owner,
-                name: name.into(),
-                addresses: [1, 2].map(|place| {
-                    if remote {
-                        format!("wss://host{place}.example/{index}")
-                    } else {
-                        format!("ws://127.0.0.1:{place}/{index}")
-                    }
-                }),
-                disk,
-                incarnations: Vec::new(),
-            })
-            .collect();
+        let slots = slots(&mut rng, remote);
         let now = Now {
             awake: Duration::from_secs(1000),
             boot: Duration::from_secs(2000),
@@ -392,78 +312,12 @@ impl World {
         session.is_some_and(|session| session.closing.is_some() && session.alive == Alive::Yes)
     }
 
-    fn address_of(&self, slot: usize, url: &str) -> Option<usize> {
-        self.slots[slot].addresses.iter().position(|known| known == url)
-    }
-
     pub(super) fn slot_named(&self, port: PortId, name: &str) -> Option<usize> {
         let client = self.ports.get(&port)?.client?;
         let owner = self.clients[client].owner;
         self.slots
             .iter()
             .position(|slot| slot.owner == owner && &*slot.name == name)
-    }
-
-    fn cause_of(&mut self, input: &Input) -> Cause {
-        let waiting = std::mem::take(&mut self.cause.waiting);
-        let mut cause = Cause {
-            kind: Kind::Quiet,
-            waiting,
-            ..Cause::default()
-        };
-        if let Input::Link(_, LinkEvent::Ended(end)) = input {
-            cause.ends_cleanly = end.error.is_none() && end.code != Some(1006);
-        }
-        match input {
-            Input::Frame(port, frame) => {
-                cause.port = Some(*port);
-                cause.slot = frame.session().and_then(|name| self.slot_named(*port, name));
-                cause.dial = cause
-                    .slot
-                    .and_then(|slot| self.slots[slot].incarnations.last()?.dial);
-                match frame {
-                    ClientFrame::Open(open) => {
-                        cause.kind = Kind::Open;
-                        let opening = Some(Opening {
-                            options: open.options.clone(),
-                            address: open
-                                .url
-                                .as_deref()
-                                .zip(cause.slot)
-                                .and_then(|(url, slot)| self.address_of(slot, url)),
-                            conflict: open.conflict,
-                            resume: open.resume.clone(),
-                        });
-                        match cause.slot.filter(|slot| self.is_closing(*slot)) {
-                            Some(slot) => self
-                                .deferred
-                                .extend(opening.map(|opening| (*port, slot, opening))),
-                            None => cause.opening = opening,
-                        }
-                    }
-                    ClientFrame::Send(_) | ClientFrame::Request(_) => cause.kind = Kind::Send,
-                    ClientFrame::Authorize(authorize) => {
-                        cause.kind = Kind::Dialling;
-                        cause.bearer = self.bearer_of(authorize);
-                    }
-                    ClientFrame::Reconnect { .. } => cause.kind = Kind::Dialling,
-                    ClientFrame::Close { .. } => cause.kind = Kind::Close,
-                    _ => {}
-                }
-            }
-            Input::Link(
-                _,
-                LinkEvent::Ended(_)
-                | LinkEvent::Opened { .. }
-                | LinkEvent::Answered(_)
-                | LinkEvent::Posted(..),
-            ) => cause.kind = Kind::Link,
-            Input::Resumed => cause.kind = Kind::Resumed,
-            Input::Timeout => cause.kind = Kind::Timeout,
-            Input::Leave { .. } => cause.kind = Kind::Leave,
-            _ => {}
-        }
-        cause
     }
 
     fn trace_input(&mut self, input: &Input) {
@@ -484,6 +338,39 @@ pub(super) fn token_of(id: &str) -> usize {
     id.trim_start_matches('i')
         .parse()
         .expect("an id that somebody gave")
+}
+
+/// The sessions that a run may have, by whom and where they lead.
+fn slots(rng: &mut Rng, remote: bool) -> Vec<Slot> {
+    // In some runs a few sessions are handled by many hands, in others many by few.
+    let wanted = match rng.below(3) {
+        0 => vec![(0, "s", false)],
+        1 => vec![(0, "s", true)],
+        _ => vec![
+            (0, "s", true),
+            (0, "t", false),
+            (1, "s", true),
+            (2, "s", false),
+            (2, "t", true),
+        ],
+    };
+    wanted
+        .into_iter()
+        .enumerate()
+        .map(|(index, (owner, name, disk))| Slot {
+            owner,
+            name: name.into(),
+            addresses: [1, 2].map(|place| {
+                if remote {
+                    format!("wss://host{place}.example/{index}")
+                } else {
+                    format!("ws://127.0.0.1:{place}/{index}")
+                }
+            }),
+            disk,
+            incarnations: Vec::new(),
+        })
+        .collect()
 }
 
 /// A broker of this life.

@@ -6,11 +6,12 @@ use longwire::core::io::PortId;
 use longwire::wire::message::{Opened, Resumed};
 use longwire::wire::options::Options;
 
+use crate::sim::cause::Opening;
 use crate::sim::client_session::{ClientSession, Progress};
 use crate::sim::model::About;
 use crate::sim::protocols::{is_another_dial, leads_to_its_address};
 use crate::sim::session::{Alive, Session};
-use crate::sim::world::{Opening, World, token_of};
+use crate::sim::world::{World, token_of};
 
 impl World {
     pub(super) fn opened(&mut self, port: PortId, opened: &Opened) -> About {

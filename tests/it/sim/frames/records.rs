@@ -6,10 +6,11 @@ use longwire::core::io::PortId;
 use longwire::wire::code::GapReason;
 use longwire::wire::record::{Body, Record};
 
+use crate::sim::cause::Kind;
 use crate::sim::model::number_in;
 use crate::sim::sent::MessageResult;
 use crate::sim::session::Content;
-use crate::sim::world::{Kind, World, token_of};
+use crate::sim::world::{World, token_of};
 
 impl World {
     pub(super) fn record(&mut self, port: PortId, slot: usize, record: &Record, cost: usize) {
