@@ -235,8 +235,8 @@ mod tests {
 
     #[test]
     fn a_policy_may_disable_user_level_registrations() {
-        let said = policy(&[("a.json", r#"{"NativeMessagingUserLevelHosts":false}"#)]);
-        assert_eq!(said.ruling("com.longwire.bridge"), Ruling::SystemOnly);
+        let policies = policy(&[("a.json", r#"{"NativeMessagingUserLevelHosts":false}"#)]);
+        assert_eq!(policies.ruling("com.longwire.bridge"), Ruling::SystemOnly);
     }
 
     #[test]

@@ -312,7 +312,7 @@ mod tests {
         let mut queue = Vec::new();
         while let Ok(stream) = try_once() {
             queue.push(stream);
-            assert!(queue.len() < 64, "this system takes whoever comes");
+            assert!(queue.len() < 64, "this system accepts every connection");
         }
         let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let live = server.local_addr().unwrap();

@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn rustls_error_names_become_readable_text() {
-        for (said, plain) in [
+        for (library_text, plain) in [
             (
                 "received fatal alert: HandshakeFailure",
                 "received fatal alert: Handshake failure",
@@ -255,7 +255,7 @@ mod tests {
                 "for name \"anExample.test\"; HTTP/1.1",
             ),
         ] {
-            assert_eq!(explained(said), plain);
+            assert_eq!(explained(library_text), plain);
         }
         let own = explained("invalid peer certificate: Other(CaUsedAsEndEntity)");
         assert!(

@@ -43,7 +43,7 @@ fn messages_of_every_size_are_echoed() {
         let message = host.expect("message");
         assert!(
             message["text"] == text,
-            "{} bytes came back differently",
+            "{} bytes were echoed differently",
             text.len()
         );
         ack(&mut host, &message);
@@ -55,7 +55,10 @@ fn messages_of_every_size_are_echoed() {
         let base64 = BASE64.encode(&bytes);
         host.send(&json!({"type": "send", "session": "s", "base64": base64}));
         let message = host.expect("message");
-        assert!(message["base64"] == base64, "{size} bytes came back differently");
+        assert!(
+            message["base64"] == base64,
+            "{size} bytes were echoed differently"
+        );
         ack(&mut host, &message);
     }
 }
@@ -79,7 +82,7 @@ fn the_largest_message_is_sent_in_parts_both_ways() {
     host.send_bytes(&parts);
     host.ping("meanwhile");
     let message = host.expect("message");
-    assert!(message["text"] == text, "it came back differently");
+    assert!(message["text"] == text, "it was echoed differently");
 }
 
 #[test]
@@ -115,7 +118,7 @@ fn consecutive_messages_share_a_frame_while_the_port_accepts_it() {
     let (mut frames, mut number, mut next) = (0, 0, None);
     while number < LAST {
         let frame = host.find("messages", |frame| {
-            assert_ne!(frame["type"], "message", "the port said that it takes `messages`");
+            assert_ne!(frame["type"], "message", "the port accepts `messages`");
             frame["type"] == "messages"
         });
         let seq = frame["seq"].as_u64().unwrap();
@@ -217,7 +220,7 @@ fn one_broker_serves_a_thousand_sessions() {
             let message = host.expect("message");
             let name = message["session"].as_str().unwrap();
             assert_eq!(message["text"], format!("{name} of {number}"));
-            assert!(missing.remove(name), "{name} was told twice");
+            assert!(missing.remove(name), "{name} was reported twice");
         }
     }
     hosts[0].send(&json!({"type": "status", "id": "q"}));

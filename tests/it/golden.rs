@@ -46,7 +46,7 @@ fn machine_boot(records: &[RawRecord]) -> String {
     let meta = records
         .iter()
         .find(|record| record.kind == 1)
-        .expect("it says what it is");
+        .expect("it has a name");
     let meta: Value = serde_json::from_slice(&meta.data).unwrap();
     meta["machine_boot"].as_str().unwrap().to_owned()
 }

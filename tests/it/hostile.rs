@@ -38,9 +38,9 @@ fn invalid_data_on_the_local_socket_affects_no_one_else() {
         ] {
             let mut wire = RawPort::connect(scratch);
             wire.send_bytes(garbage);
-            let received = wire.next().expect("it is told what is wrong");
+            let received = wire.next().expect("it receives the error");
             assert_eq!(received["code"], "bad-frame", "{received}");
-            assert_eq!(wire.next(), Some(Value::Null), "and told to end");
+            assert_eq!(wire.next(), Some(Value::Null), "and the connection ends");
             assert_eq!(wire.next(), None);
         }
         drop(RawPort::connect(scratch));

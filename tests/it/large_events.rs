@@ -31,7 +31,7 @@ fn open(max_payload: usize) -> (Harness, DialId) {
 }
 
 /// The session's next connection opens.
-fn opens_again(harness: &mut Harness) {
+fn reopen(harness: &mut Harness) {
     let dial = harness
         .asked
         .iter()
@@ -98,7 +98,7 @@ fn messages_behind_a_large_event_wait_and_are_sent_in_order() {
     assert_eq!(
         harness.asked.len(),
         1,
-        "the first is being encoded, nothing else goes"
+        "the first is being encoded, nothing else is sent"
     );
     encode(&mut harness);
     let first = packet(&mut harness);
@@ -178,7 +178,7 @@ fn events_not_encoded_when_the_link_is_lost_are_unsent() {
     let ended: Vec<_> = outcomes(&mut harness).into_iter().map(|(id, _)| id).collect();
     assert_eq!(ended, ["1"], "the others go on the next connection");
     harness.passes(std::time::Duration::from_secs(60));
-    opens_again(&mut harness);
+    reopen(&mut harness);
     encode(&mut harness);
     assert!(
         packet(&mut harness)
@@ -281,7 +281,7 @@ fn events_not_encoded_at_a_reconnect_are_sent_on_the_next_connection() {
     harness.asked.clear();
     harness.send(PORT, json!({"type":"reconnect","session":"s"}));
     assert_eq!(outcomes(&mut harness), [], "they wait again");
-    opens_again(&mut harness);
+    reopen(&mut harness);
     encode(&mut harness);
     assert!(
         packet(&mut harness)

@@ -168,7 +168,7 @@ fn a_full_disk_loses_no_message_and_deletes_no_journal() {
             && message.contains("durability is `memory` now")
             && message.contains("No space left on device")
     });
-    assert!(frames, "a `state` says that messages are in memory now, and why");
+    assert!(frames, "a `state` reports that messages are in memory now, and why");
     extension.send(&json!({"type": "send", "session": "echo", "id": "last", "text": "last"}));
     let accepted = extension.find("accepted", |frame| {
         frame["type"] == "accepted" && frame["id"] == "last"

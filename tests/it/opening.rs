@@ -82,16 +82,16 @@ fn a_new_session_reports_its_initial_state() {
     );
 }
 
-/// Answers the question for credentials that was asked last.
-fn authorizes(harness: &mut Harness, asked: &Value, bearer: &str) -> DialId {
+/// Answers the latest request for credentials.
+fn authorize(harness: &mut Harness, auth_needed: &Value, bearer: &str) -> DialId {
     harness.send(
         PORT,
-        json!({"type":"authorize","session":"s","nonce":asked["nonce"],"headers":{"Authorization":bearer}}),
+        json!({"type":"authorize","session":"s","nonce":auth_needed["nonce"],"headers":{"Authorization":bearer}}),
     );
     harness.next_dial()
 }
 
-fn asked(harness: &mut Harness) -> Value {
+fn receive_auth_needed(harness: &mut Harness) -> Value {
     let found = std::iter::from_fn(|| harness.delivered.pop_front())
         .find(|(_, frame)| frame["type"] == "auth-needed");
     found.expect("the provider is asked").1
@@ -113,8 +113,8 @@ fn reconnect_requests_new_credentials_after_a_refusal() {
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":{"auth":"provider"}}),
     );
     for bearer in ["first", "second"] {
-        let question = asked(&mut harness);
-        let dial = authorizes(&mut harness, &question, bearer);
+        let auth_needed = receive_auth_needed(&mut harness);
+        let dial = authorize(&mut harness, &auth_needed, bearer);
         refuses(&mut harness, dial);
     }
     assert_eq!(harness.delivered.back().unwrap().1["state"], "failed");
@@ -123,16 +123,16 @@ fn reconnect_requests_new_credentials_after_a_refusal() {
         harness.asked.is_empty(),
         "the refused credentials are not brought again"
     );
-    let question = asked(&mut harness);
+    let auth_needed = receive_auth_needed(&mut harness);
     assert_eq!(
-        (&question["why"], &question["status"]),
+        (&auth_needed["why"], &auth_needed["status"]),
         (&json!("refused"), &json!(401))
     );
     // It has two tries again.
-    let dial = authorizes(&mut harness, &question, "third");
+    let dial = authorize(&mut harness, &auth_needed, "third");
     refuses(&mut harness, dial);
-    let question = asked(&mut harness);
-    let dial = authorizes(&mut harness, &question, "fourth");
+    let auth_needed = receive_auth_needed(&mut harness);
+    let dial = authorize(&mut harness, &auth_needed, "fourth");
     harness.give(Input::Link(
         dial,
         LinkEvent::Opened {

@@ -91,7 +91,7 @@ fn a_newer_host_replaces_an_older_broker_and_nothing_is_lost() {
     assert_eq!(
         journals(&scratch),
         1,
-        "what was handed over is gone from the disk"
+        "handed over journals are removed from the disk"
     );
     for (session, epoch) in ["m", "d"].into_iter().zip(epochs) {
         let opened = open(&mut old, session, &server, json!({}));

@@ -224,7 +224,11 @@ mod tests {
             joiner.join(&part("a", 2, false, "3")).unwrap_err().code,
             Code::BadPart
         );
-        assert_eq!(joiner.join(&part("a", 3, true, "4")), Ok(None), "told already");
+        assert_eq!(
+            joiner.join(&part("a", 3, true, "4")),
+            Ok(None),
+            "reported already"
+        );
         assert_eq!(joiner.join(&part("a", 0, true, "5")), Ok(Some("5".to_owned())));
         assert_eq!(
             joiner.join(&part("a", 1, true, "6")).unwrap_err().code,

@@ -141,16 +141,14 @@ mod tests {
             lines(&well, Selection::Problems, Style::Plain),
             ["No problems found: 1 checks passed."]
         );
-        let fail = Finding::about("disk", "C works")
-            .fail("it does not")
-            .fix("mend c");
+        let fail = Finding::about("disk", "C works").fail("it does not").fix("fix c");
         let ill = DoctorReport::of(vec![pass, skip, fail]);
         assert_eq!(
             lines(&ill, Selection::Problems, Style::Plain),
             [
                 "FAIL  disk: C works",
                 "      it does not",
-                "      fix: mend c",
+                "      fix: fix c",
                 "1 failure, 1 passed, 1 skipped."
             ]
         );

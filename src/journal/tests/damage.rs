@@ -173,7 +173,7 @@ fn a_journal_of_a_later_version_is_refused_and_not_deleted() {
     assert!(recovered.is_empty());
     let refused = journals.apply(&id(), append(entry(1)));
     assert!(matches!(refused, Err(JournalError::Newer { .. })), "{refused:?}");
-    journals.apply(&id(), append(entry(2))).expect("told once");
+    journals.apply(&id(), append(entry(2))).expect("reported once");
     journals.apply(&id(), JournalEntry::Remove).unwrap();
     flush(&mut journals);
     assert_eq!(fs::read(&path).unwrap(), bytes);

@@ -24,7 +24,7 @@ fn assert_given_up(operation: &'static str, sync: bool) {
         matches!(&error, JournalError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull),
         "{error:?}"
     );
-    journals.apply(&id(), append(entry(3))).expect("told once");
+    journals.apply(&id(), append(entry(3))).expect("reported once");
     flush(&mut journals);
     assert_eq!(journals.bytes(), 0);
     assert!(!dir.path().join(&*id().0).exists());
@@ -93,7 +93,7 @@ fn the_number_of_journals_per_extension_is_limited() {
         matches!(refused, Err(JournalError::TooMany { limit: 2 })),
         "{refused:?}"
     );
-    journals.apply(&third, append(state("x"))).expect("told once");
+    journals.apply(&third, append(state("x"))).expect("reported once");
     journals
         .apply(&journal("chrome-extension://b/", "4"), append(state("x")))
         .unwrap();
@@ -134,7 +134,7 @@ fn journals_above_the_quota_at_start_are_ignored_and_not_deleted() {
             .unwrap();
         assert!(
             journals.apply(&refused, append(state("y"))).is_err(),
-            "the session is told that it is in memory"
+            "the session learns that it is in memory"
         );
         journals.apply(&refused, JournalEntry::Remove).unwrap();
     }

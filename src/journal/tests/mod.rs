@@ -198,7 +198,7 @@ fn a_full_segment_is_followed_by_one_with_a_snapshot() {
     assert_eq!(
         seqs,
         [1, 2, 3, 4, 0, 5],
-        "the snapshot stands for all state before it"
+        "the snapshot replaces all earlier state"
     );
     assert_eq!(recovered.records[4], state("now"));
 }

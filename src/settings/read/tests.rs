@@ -102,10 +102,7 @@ fn an_allow_list_permits_matching_proxies_unless_own_proxy_is_false() {
     assert!(!own_proxy("[default]\nallow = [\"wss://*\", \"ws://loopback\"]"));
     assert!(own_proxy("[default]\nown-proxy = true"));
     let named = "[default]\nown-proxy = false\n[extension.aaaa]\nallow = [\"wss://a\"]";
-    assert!(
-        !read(named).rules.of("aaaa").own_proxy,
-        "what is said for all holds"
-    );
+    assert!(!read(named).rules.of("aaaa").own_proxy, "the default applies");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_stale_socket_file_is_replaced() {
     first.hello();
     first.kill();
     scratch.kill_broker();
-    assert!(scratch.socket().exists(), "nobody was left to remove it");
+    assert!(scratch.socket().exists(), "no process remained to remove it");
     let mut second = HostProcess::chromium(&scratch);
     second.hello();
     scratch.broker();

@@ -75,7 +75,7 @@ fn only_the_command_line_may_end_a_session_by_name() {
     assert_eq!(host.expect("error")["code"], "unknown-type");
     assert_eq!(listed(&scratch, &[]).len(), 1);
     host.kill();
-    eventually(SOON, "nobody is attached", || {
+    eventually(SOON, "no client is attached", || {
         (listed(&scratch, &[])[0]["clients"] == 0).then_some(())
     });
 }

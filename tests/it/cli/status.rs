@@ -62,8 +62,8 @@ fn watching_as_json_prints_one_document_per_line() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let watching = Running::start(&scratch, &["status", "--watch", "--json"]);
     let read = |line: &str| -> serde_json::Value { serde_json::from_str(line).unwrap() };
-    let nobody = read(&watching.line("type"));
-    assert_eq!((&nobody["pid"], &nobody["sessions"]), (&json!(null), &json!([])));
+    let idle = read(&watching.line("type"));
+    assert_eq!((&idle["pid"], &idle["sessions"]), (&json!(null), &json!([])));
     let _host = extension(&scratch, &server, "prices");
     let seen = read(&watching.line("prices"));
     assert_eq!(seen["sessions"][0]["session"], "prices");

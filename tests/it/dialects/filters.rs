@@ -129,7 +129,7 @@ fn held_messages_are_delivered_in_order_before_the_next_unheld_one() {
     harness.server_sends(dial, &[r#"{"low":true,"n":1}"#, r#"{"low":true,"n":2}"#]);
     assert!(
         messages(&mut harness, PORT).is_empty(),
-        "nobody is woken for them"
+        "no client receives anything"
     );
     harness.server_sends(dial, &[r#"{"n":3}"#]);
     let frames = messages(&mut harness, PORT);

@@ -43,11 +43,11 @@ fn an_event_stream_survives_the_worker_and_a_lost_connection() {
     );
     let options = json!({"protocol":"sse","format":"json","cookies":"sid=7","headers":{"X-Key":"k"}});
     open(&mut host, server.url("/events?x=1"), options);
-    let asked = server.wait_for("the question", |line| line["url"] == "/events?x=1");
-    assert_eq!(asked["headers"]["accept"], "text/event-stream");
-    assert_eq!(asked["headers"]["cookie"], "sid=7");
-    assert_eq!(asked["headers"]["x-key"], "k");
-    assert_eq!(asked["headers"]["origin"], ORIGIN.trim_end_matches('/'));
+    let request = server.wait_for("the request", |line| line["url"] == "/events?x=1");
+    assert_eq!(request["headers"]["accept"], "text/event-stream");
+    assert_eq!(request["headers"]["cookie"], "sid=7");
+    assert_eq!(request["headers"]["x-key"], "k");
+    assert_eq!(request["headers"]["origin"], ORIGIN.trim_end_matches('/'));
     let task = host.expect("message");
     assert_eq!(
         (&task["event"], &task["json"], &task["lastEventId"]),
@@ -67,10 +67,10 @@ fn an_event_stream_survives_the_worker_and_a_lost_connection() {
         "body":"id: 3\ndata: again\n\n"}),
     );
     server.command(json!({"end":"/events"}));
-    let asked = server.wait_for("the next question", |line| {
+    let request = server.wait_for("the next request", |line| {
         line["headers"]["last-event-id"].is_string()
     });
-    assert_eq!(asked["headers"]["last-event-id"], "2");
+    assert_eq!(request["headers"]["last-event-id"], "2");
     assert_eq!(host.expect("message")["text"], "again");
     let open = host.find("open again", |frame| frame["continuity"].is_string());
     assert_eq!(open["continuity"], "server");
@@ -92,14 +92,14 @@ fn a_polled_server_is_polled_again_and_receives_posts() {
     open(&mut host, server.url("/tasks/pending"), options);
     assert_eq!(host.expect("message")["json"], json!({"id": 1}));
     assert_eq!(host.expect("message")["json"], json!({"id": 2}));
-    let asked = server.wait_for("a question from where it was", |line| line["url"] == rest);
+    let request = server.wait_for("a request from its position", |line| line["url"] == rest);
     assert_eq!(
-        asked["headers"]["if-none-match"],
+        request["headers"]["if-none-match"],
         Value::Null,
         "the tag was another's"
     );
-    let asked = server.wait_for("the same question", |line| line["url"] == rest);
-    assert_eq!(asked["headers"]["if-none-match"], "\"two\"");
+    let request = server.wait_for("the same request", |line| line["url"] == rest);
+    assert_eq!(request["headers"]["if-none-match"], "\"two\"");
     host.send(&json!({"type":"send","session":"s","id":"r1","json":{"done":1},"receipt":true}));
     host.send(&json!({"type":"send","session":"s","id":"r2","text":"two","receipt":true}));
     assert_eq!(host.expect("outcome")["outcome"], "confirmed");
@@ -123,7 +123,7 @@ fn a_polled_server_is_polled_again_and_receives_posts() {
     assert_eq!(
         host.expect("message")["json"],
         json!({"id": 3}),
-        "what did not change came once"
+        "an unchanged response was delivered once"
     );
 }
 

@@ -15,11 +15,11 @@ fn opened(options: Value) -> (Harness, DialId) {
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":options}),
     );
     if options["auth"] == "provider" {
-        let asked = harness
+        let auth_needed = harness
             .delivered
             .iter()
             .find(|(_, frame)| frame["type"] == "auth-needed");
-        let nonce = asked.unwrap().1["nonce"].clone();
+        let nonce = auth_needed.unwrap().1["nonce"].clone();
         let first = json!({"type":"authorize","session":"s","nonce":nonce,"auth":{"token":"first"}});
         harness.send(PORT, first);
     }
@@ -78,8 +78,11 @@ fn a_refused_login_requests_new_credentials() {
         "ready": {"/type":"auth_ok"},
     }));
     harness.server_sends(dial, &[r#"{"type":"auth_invalid"}"#]);
-    let asked = frames(&mut harness, "auth-needed");
-    assert_eq!((asked.len(), &asked[0]["why"]), (1, &json!("refused")));
+    let auth_needed = frames(&mut harness, "auth-needed");
+    assert_eq!(
+        (auth_needed.len(), &auth_needed[0]["why"]),
+        (1, &json!("refused"))
+    );
 }
 
 #[test]
@@ -97,9 +100,9 @@ fn the_provider_receives_the_server_message() {
         dial,
         &[r#"{"event":"established","data":"{\"socket_id\":\"1.2\"}"}"#],
     );
-    let asked = frames(&mut harness, "auth-needed");
+    let auth_needed = frames(&mut harness, "auth-needed");
     assert_eq!(
-        (&asked[0]["why"], &asked[0]["values"]),
+        (&auth_needed[0]["why"], &auth_needed[0]["values"]),
         (&json!("login"), &json!({"socket_id":"1.2"}))
     );
     assert!(written(&mut harness).is_empty());
@@ -126,10 +129,10 @@ fn a_failing_provider_ends_the_login() {
         "ready": {"/ok":true},
     }));
     harness.server_sends(dial, &[r#"{"challenge":1}"#]);
-    let asked = frames(&mut harness, "auth-needed");
+    let auth_needed = frames(&mut harness, "auth-needed");
     harness.send(
         PORT,
-        json!({"type":"authorize","session":"s","nonce":asked[0]["nonce"],"failed":"no password"}),
+        json!({"type":"authorize","session":"s","nonce":auth_needed[0]["nonce"],"failed":"no password"}),
     );
     let states = frames(&mut harness, "state");
     assert_eq!(states.last().unwrap()["state"], "failed");

@@ -19,7 +19,7 @@ fn dialling(options: Value) -> (Harness, DialId) {
     (harness, dial)
 }
 
-fn link_opens(harness: &mut Harness, dial: DialId) {
+fn open_link(harness: &mut Harness, dial: DialId) {
     harness.give(Input::Link(
         dial,
         LinkEvent::Opened {
@@ -70,7 +70,7 @@ fn subscriptions_are_sent_on_every_ready_connection_before_waiting_messages() {
     harness.send(PORT, json!({"type":"send","session":"s","text":"waits"}));
     subscribe(&mut harness, "a", json!({}));
     assert_eq!(delivered(&mut harness), ["a pending"]);
-    link_opens(&mut harness, dial);
+    open_link(&mut harness, dial);
     // A server that is not ready would take it for an error.
     subscribe(&mut harness, "b", json!({"send":[{"text":"b1"},{"text":"b2"}]}));
     assert_eq!(written(&mut harness), ["hello"]);
@@ -84,7 +84,7 @@ fn subscriptions_are_sent_on_every_ready_connection_before_waiting_messages() {
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
     let dial = harness.next_dial();
-    link_opens(&mut harness, dial);
+    open_link(&mut harness, dial);
     assert_eq!(written(&mut harness), ["hello"]);
     harness.server_sends(dial, &[r#"{"type":"ready"}"#]);
     assert_eq!(written(&mut harness)[..3], sent[..3]);
@@ -94,7 +94,7 @@ fn subscriptions_are_sent_on_every_ready_connection_before_waiting_messages() {
 #[test]
 fn an_unsent_subscription_needs_no_unsubscribe() {
     let (mut harness, dial) = dialling(json!({"ready":{"/type":"ready"}}));
-    link_opens(&mut harness, dial);
+    open_link(&mut harness, dial);
     subscribe(&mut harness, "a", json!({}));
     harness.send(
         PORT,
@@ -110,7 +110,7 @@ fn a_rule_confirms_subscriptions_on_every_connection_or_they_fail() {
     subscribe(&mut harness, "a", json!({"confirm":{"/ok":"a"}}));
     subscribe(&mut harness, "b", json!({"confirm":{"/ok":["b","c"]}}));
     harness.delivered.clear();
-    link_opens(&mut harness, dial);
+    open_link(&mut harness, dial);
     assert_eq!(delivered(&mut harness), ["a pending", "b pending"]);
     harness.server_sends(dial, &[r#"{"ok":"x"}"#, r#"{"ok":"c"}"#]);
     assert_eq!(delivered(&mut harness), ["b active"]);
@@ -122,7 +122,7 @@ fn a_rule_confirms_subscriptions_on_every_connection_or_they_fail() {
     harness.link_ends(dial, LinkEnd::default());
     harness.passes(Duration::from_secs(1));
     let dial = harness.next_dial();
-    link_opens(&mut harness, dial);
+    open_link(&mut harness, dial);
     assert_eq!(
         written(&mut harness),
         [r#"{"subscribe":"a"}"#, r#"{"subscribe":"b"}"#]
@@ -149,7 +149,7 @@ fn a_returning_worker_does_not_resend_subscriptions_on_one_connection() {
         subscribe(harness, "b", confirm.clone());
     };
     both(&mut harness);
-    link_opens(&mut harness, dial);
+    open_link(&mut harness, dial);
     assert_eq!(written(&mut harness).len(), 2);
     harness.delivered.clear();
     harness.give(Input::PortClosed(PORT));
@@ -176,7 +176,7 @@ fn a_removed_subscription_is_unsubscribed_and_not_sent_again() {
     let (mut harness, dial) = dialling(json!({}));
     subscribe(&mut harness, "a", json!({}));
     subscribe(&mut harness, "b", json!({}));
-    link_opens(&mut harness, dial);
+    open_link(&mut harness, dial);
     assert_eq!(written(&mut harness).len(), 2);
     harness.delivered.clear();
     harness.send(
@@ -193,7 +193,7 @@ fn a_removed_subscription_is_unsubscribed_and_not_sent_again() {
         PORT,
         json!({"type":"unsubscribe","session":"s","id":"u2","key":"b"}),
     );
-    link_opens(&mut harness, dial);
+    open_link(&mut harness, dial);
     let sent = written(&mut harness);
     assert!(sent.is_empty(), "{sent:?}");
 }

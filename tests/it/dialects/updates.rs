@@ -11,7 +11,7 @@ use crate::harness::{Harness, PORT};
 
 impl Harness {
     /// Opens the session again with other options.
-    fn opens_again(&mut self, options: Value) {
+    fn reopen(&mut self, options: Value) {
         let open =
             json!({"type":"open","id":"o2","session":"s","url":"http://127.0.0.1:1/x?a=1","options":options});
         self.send(PORT, open);
@@ -22,14 +22,14 @@ impl Harness {
     fn expect_redial(&mut self, old: DialId) -> (DialId, Fetch) {
         match self.asked.pop_front() {
             Some(Output::HangUp { dial, .. }) => assert_eq!(dial, old),
-            other => panic!("the old dial goes on: {other:?}"),
+            other => panic!("the old dial is still used: {other:?}"),
         }
         let dial = self.next_dial();
         (dial, self.next_fetch())
     }
 
     #[track_caller]
-    fn opens_link(&mut self, dial: DialId) -> Value {
+    fn open_link(&mut self, dial: DialId) -> Value {
         self.delivered.clear();
         self.respond(dial, 200, STREAM, "");
         loop {
@@ -51,11 +51,11 @@ fn last_event_id(fetch: &Fetch) -> Option<&str> {
 fn a_changed_protocol_redials_immediately() {
     let (mut harness, dial) = opened(json!({"protocol":"sse"}));
     harness.next_fetch();
-    harness.opens_link(dial);
-    harness.opens_again(json!({"protocol":"poll"}));
+    harness.open_link(dial);
+    harness.reopen(json!({"protocol":"poll"}));
     let (dial, fetch) = harness.expect_redial(dial);
     assert!(!fetch.streaming, "it polls now");
-    harness.opens_again(json!({"protocol":"sse"}));
+    harness.reopen(json!({"protocol":"sse"}));
     let (_, fetch) = harness.expect_redial(dial);
     assert!(fetch.streaming);
 }
@@ -64,13 +64,13 @@ fn a_changed_protocol_redials_immediately() {
 fn a_changed_transport_url_redials_immediately() {
     let (mut harness, dial) = opened(json!({"protocol":"sse","urls":{"sse":"http://127.0.0.1:2/a"}}));
     assert_eq!(harness.next_fetch().url.path(), "/a");
-    harness.opens_link(dial);
-    harness.opens_again(json!({"protocol":"sse","urls":{"sse":"http://127.0.0.1:2/b"}}));
+    harness.open_link(dial);
+    harness.reopen(json!({"protocol":"sse","urls":{"sse":"http://127.0.0.1:2/b"}}));
     let (dial, fetch) = harness.expect_redial(dial);
     assert_eq!(fetch.url.path(), "/b");
     // A URL for a transport that this session does not have changes nothing.
-    harness.opens_link(dial);
-    harness.opens_again(
+    harness.open_link(dial);
+    harness.reopen(
         json!({"protocol":"sse","urls":{"sse":"http://127.0.0.1:2/b","poll":"http://127.0.0.1:2/c"}}),
     );
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
@@ -91,7 +91,7 @@ fn after_fallback_every_transport_uses_its_own_url() {
     harness.respond(dial, 200, &[], "");
     harness.delivered.clear();
     // The running poll goes on nowhere else: the list is dialled anew from its beginning.
-    harness.opens_again(json!({"transports":["sse","poll","websocket"],"urls":urls}));
+    harness.reopen(json!({"transports":["sse","poll","websocket"],"urls":urls}));
     let (_, fetch) = harness.expect_redial(dial);
     assert_eq!((fetch.url.path(), fetch.streaming), ("/events", true));
     harness.passes(Duration::from_secs(6));
@@ -108,16 +108,16 @@ fn an_event_id_is_not_sent_to_another_server() {
     let at = |port: u16| json!({"protocol":"sse","urls":{"sse":format!("http://127.0.0.1:{port}/events")}});
     let (mut harness, dial) = opened(at(2));
     harness.next_fetch();
-    harness.opens_link(dial);
+    harness.open_link(dial);
     harness.stream_chunk(dial, "retry: 60000\nid: secret-41\ndata: x\n\n");
-    harness.opens_again(at(3));
+    harness.reopen(at(3));
     let (dial, fetch) = harness.expect_redial(dial);
     assert_eq!(last_event_id(&fetch), None);
-    assert_eq!(harness.opens_link(dial)["continuity"], "unknown");
+    assert_eq!(harness.open_link(dial)["continuity"], "unknown");
     harness.send(PORT, json!({"type":"reconnect","session":"s"}));
     let (dial, fetch) = harness.expect_redial(dial);
     assert_eq!(last_event_id(&fetch), None);
-    assert_eq!(harness.opens_link(dial)["continuity"], "unknown");
+    assert_eq!(harness.open_link(dial)["continuity"], "unknown");
     harness.link_ends(dial, LinkEnd::default());
     let waiting = harness.receive_state();
     assert!(
@@ -135,7 +135,7 @@ fn a_cursor_is_not_sent_to_another_server() {
     let (mut harness, dial) = opened(at(2));
     harness.next_fetch();
     harness.respond(dial, 200, &[], r#"[{"id":7}]"#);
-    harness.opens_again(at(3));
+    harness.reopen(at(3));
     let (dial, fetch) = harness.expect_redial(dial);
     assert_eq!(fetch.url.query(), None);
     harness.delivered.clear();
@@ -159,7 +159,7 @@ fn a_cursor_is_sent_only_with_the_options_that_produced_it() {
         let (mut harness, dial) = opened(with(by_id.clone()));
         harness.next_fetch();
         harness.respond(dial, 200, &[("etag", "\"1\"")], r#"[{"id":7,"at":1}]"#);
-        harness.opens_again(with(other.clone()));
+        harness.reopen(with(other.clone()));
         let (dial, fetch) = harness.expect_redial(dial);
         assert_eq!(
             (fetch.url.query(), fetch.headers.len()),
@@ -183,7 +183,7 @@ fn options_unrelated_to_the_position_do_not_affect_link_or_position() {
     let (mut harness, dial) = opened(with(1000, 0));
     harness.next_fetch();
     harness.respond(dial, 200, &[], r#"[{"id":7}]"#);
-    harness.opens_again(with(2000, 3));
+    harness.reopen(with(2000, 3));
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
     harness.send(PORT, json!({"type":"reconnect","session":"s"}));
     let (_, fetch) = harness.expect_redial(dial);
@@ -198,8 +198,8 @@ fn options_of_an_unused_protocol_do_not_redial() {
     };
     let (mut harness, dial) = opened(with("/", "x-one"));
     harness.next_fetch();
-    harness.opens_link(dial);
-    harness.opens_again(with("/admin", "x-two"));
+    harness.open_link(dial);
+    harness.reopen(with("/admin", "x-two"));
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
 }
 
@@ -208,14 +208,14 @@ fn a_lost_link_to_the_same_server_resumes_at_its_position() {
     let urls = json!({"sse":"http://127.0.0.1:2/events"});
     let (mut harness, dial) = opened(json!({"protocol":"sse","urls":urls}));
     harness.next_fetch();
-    harness.opens_link(dial);
+    harness.open_link(dial);
     harness.stream_chunk(dial, "id: 41\ndata: x\n\n");
     // Options that are no part of the dial leave the link and its place.
-    harness.opens_again(json!({"protocol":"sse","urls":urls,"linger":5000}));
+    harness.reopen(json!({"protocol":"sse","urls":urls,"linger":5000}));
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
     harness.send(PORT, json!({"type":"reconnect","session":"s"}));
     let (dial, fetch) = harness.expect_redial(dial);
     assert_eq!(last_event_id(&fetch), Some("41"));
-    assert_eq!(harness.opens_link(dial)["continuity"], "server");
+    assert_eq!(harness.open_link(dial)["continuity"], "server");
     harness.give(longwire::core::io::Input::Link(dial, LinkEvent::Alive));
 }

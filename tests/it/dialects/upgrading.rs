@@ -113,17 +113,17 @@ fn count_received(host: &mut HostProcess, frame: &Value, counts: &mut BTreeMap<S
 }
 
 /// The requests to a hand-written server, by session.
-type Asked = Arc<Mutex<HashMap<String, usize>>>;
+type PollCounts = Arc<Mutex<HashMap<String, usize>>>;
 
 #[test]
 fn a_poll_response_lost_with_its_connection_starts_a_new_session() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     std::thread::spawn(move || {
-        let asked = Asked::default();
+        let polls = PollCounts::default();
         for stream in listener.incoming().map_while(Result::ok) {
-            let asked = asked.clone();
-            std::thread::spawn(move || serve(stream, &asked));
+            let polls = polls.clone();
+            std::thread::spawn(move || serve(stream, &polls));
         }
     });
     let scratch = Scratch::new();
@@ -137,7 +137,7 @@ fn a_poll_response_lost_with_its_connection_starts_a_new_session() {
 }
 
 /// One kept connection of a server whose first session loses an answer on the way.
-fn serve(stream: TcpStream, asked: &Asked) {
+fn serve(stream: TcpStream, polls: &PollCounts) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     loop {
@@ -159,7 +159,7 @@ fn serve(stream: TcpStream, asked: &Asked) {
             }
         }
         reader.read_exact(&mut vec![0; length]).unwrap();
-        let Some(body) = answer(&first, asked) else { return };
+        let Some(body) = answer(&first, polls) else { return };
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
         if stream.write_all((head + &body).as_bytes()).is_err() {
             return;
@@ -168,22 +168,22 @@ fn serve(stream: TcpStream, asked: &Asked) {
 }
 
 /// `None`: the connection ends, and the response is lost.
-fn answer(request: &str, asked: &Asked) -> Option<String> {
+fn answer(request: &str, polls: &PollCounts) -> Option<String> {
     if request.starts_with("POST") {
         return Some("ok".to_owned());
     }
-    let mut asked = asked.lock().unwrap();
+    let mut polls = polls.lock().unwrap();
     let sid = request
         .split_once("sid=")
         .map(|(_, sid)| sid.chars().take_while(char::is_ascii_digit).collect::<String>());
     let Some(sid) = sid else {
-        let sid = asked.len() + 1;
-        asked.insert(sid.to_string(), 0);
+        let sid = polls.len() + 1;
+        polls.insert(sid.to_string(), 0);
         return Some(format!(
             r#"0{{"sid":"{sid}","upgrades":[],"pingInterval":25000,"pingTimeout":20000}}"#
         ));
     };
-    let count = asked.get_mut(&sid).unwrap();
+    let count = polls.get_mut(&sid).unwrap();
     *count += 1;
     match (sid.as_str(), *count) {
         (_, 1) => Some(r#"40{"sid":"x"}"#.to_owned()),

@@ -156,19 +156,19 @@ fn firefox_continues_to_the_next_manifest_if_an_add_on_is_not_listed() {
 #[test]
 fn an_extension_without_a_registration_in_its_browser_is_reported() {
     let machine = DoctorHome::installed();
-    let asked = ["--extension", "a@b"];
+    let arguments = ["--extension", "a@b"];
     let found = machine.expect(
         "registered",
         "fail",
         "no Firefox browser, which a@b needs",
-        &asked,
+        &arguments,
     );
     assert!(
         found["fix"].as_str().unwrap().ends_with("--browser <name>"),
         "{found}"
     );
     fs::create_dir(machine.path(".mozilla")).unwrap();
-    machine.expect_fixed("registered", "fail", "no Firefox browser", &asked);
+    machine.expect_fixed("registered", "fail", "no Firefox browser", &arguments);
 }
 
 #[test]

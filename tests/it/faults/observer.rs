@@ -135,7 +135,7 @@ impl Observer {
         if number <= self.newest {
             assert_eq!(
                 frame["redelivered"], true,
-                "number {number} came twice without a mark"
+                "number {number} was delivered twice without a mark"
             );
             self.redelivered += 1;
             return;

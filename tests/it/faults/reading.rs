@@ -104,7 +104,7 @@ fn a_newer_port_replaces_the_older_which_receives_no_more_frames() {
         .collect();
     assert!(
         received.is_empty(),
-        "its acknowledgement is ignored, and no record came: {received:?}"
+        "its acknowledgement is ignored, and no record was delivered: {received:?}"
     );
 }
 

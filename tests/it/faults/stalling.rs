@@ -58,7 +58,7 @@ fn a_stalled_disk_of_one_extension_does_not_block_others() {
         other.send(&json!({"type": "send", "session": "echo", "id": text, "text": text}));
         other.find("the echo", |frame| frame["text"] == text.as_str());
     }
-    assert_eq!(received(&mut busy), None, "told before it was on the disk");
+    assert_eq!(received(&mut busy), None, "reported before it was on disk");
     let _on = disk.go_on();
     for number in 0..SESSIONS {
         let name = format!("d{number}");
@@ -82,7 +82,7 @@ fn a_message_is_neither_accepted_nor_sent_before_it_is_on_disk() {
         (status(&mut admin)["total"]["outbox"] == 1).then_some(())
     });
     assert_eq!(status(&mut admin)["sessions"][0]["state"], "connecting");
-    assert_eq!(received(&mut extension), None, "nothing is told");
+    assert_eq!(received(&mut extension), None, "nothing is reported");
     let _on = disk.go_on();
     let mut order = Vec::new();
     while order.last().is_none_or(|last| last != "pong") {

@@ -71,7 +71,7 @@ fn a_broker_killed_anywhere_in_a_stream_reports_every_loss() {
     observer.wait_for_link(&mut host);
     let last = server.send_one_more();
     observer.receive(&mut host, |seen| seen.newest == last);
-    assert_eq!(observer.epochs.len(), 1, "a journal goes on where it ended");
+    assert_eq!(observer.epochs.len(), 1, "a journal continues where it ended");
     assert!(
         observer.reasons.iter().all(|reason| reason == "crash"),
         "{:?}",

@@ -207,14 +207,14 @@ fn two_refusals_of_fresh_credentials_fail_the_link() {
         json!({"type":"open","id":"o","session":"s","url":"ws://127.0.0.1:1","options":{"auth":"provider"}}),
     );
     for round in 1..=2 {
-        let asked = std::iter::from_fn(|| Some(harness.receive(PORT)))
+        let auth_needed = std::iter::from_fn(|| Some(harness.receive(PORT)))
             .find(|frame| frame["type"] == "auth-needed")
             .unwrap();
         assert!(harness.asked.is_empty(), "no dialling without credentials");
         let headers = json!({"Authorization": format!("Bearer {round}")});
         harness.send(
             PORT,
-            json!({"type":"authorize","session":"s","nonce":asked["nonce"],"headers":headers}),
+            json!({"type":"authorize","session":"s","nonce":auth_needed["nonce"],"headers":headers}),
         );
         let dial = harness.next_dial();
         harness.link_ends(

@@ -105,7 +105,7 @@ impl RawPort {
                 Ok(count @ 1..) => self.frames.push(&chunk[..count]),
                 Ok(0) => return None,
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("nothing came: {error}"),
+                Err(error) => panic!("no frame arrived: {error}"),
             }
         }
     }

@@ -150,7 +150,7 @@ impl HostProcess {
                 Ok(frame) if wanted(&frame) => return frame,
                 Ok(frame) => self.passed.push_back(frame),
                 Err(error) => panic!(
-                    "`{what}` did not come ({error}); before it came {:?}",
+                    "`{what}` did not arrive ({error}); earlier frames: {:?}",
                     self.passed
                 ),
             }

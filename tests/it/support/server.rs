@@ -108,7 +108,7 @@ impl Server {
             match self.lines.recv_timeout(SOON) {
                 Ok(line) if wanted(&line) => return line,
                 Ok(line) => others.push(line),
-                Err(error) => panic!("`{what}` was not told ({error}); but {others:?}"),
+                Err(error) => panic!("`{what}` was not reported ({error}); but {others:?}"),
             }
         }
     }

@@ -73,7 +73,7 @@ fn assert_clean(what: &str, bytes: &[u8]) {
         .any(|window| window == CANARY.as_bytes());
     assert!(
         !leaks,
-        "a secret stands in {what}:\n{}",
+        "a secret is in {what}:\n{}",
         String::from_utf8_lossy(bytes)
     );
 }
@@ -104,16 +104,16 @@ fn secrets_are_written_nowhere() {
     );
     for attempt in 0..3 {
         // Refused twice with fresh credentials, the session has failed; new ones revive it.
-        let asked = if attempt < 2 {
+        let auth_needed = if attempt < 2 {
             host.expect("auth-needed")
         } else {
             host.find("the failure", |frame| frame["state"] == "failed")
         };
         host.send(&json!({
-            "type": "authorize", "id": format!("a{attempt}"), "session": "s", "nonce": asked["nonce"], "url": url("b"),
+            "type": "authorize", "id": format!("a{attempt}"), "session": "s", "nonce": auth_needed["nonce"], "url": url("b"),
             "headers": {"Authorization": format!("Bearer {CANARY}")}, "subprotocols": [format!("t.{CANARY}")],
         }));
-        received.push(asked);
+        received.push(auth_needed);
         let head = heads.recv_timeout(SOON).unwrap();
         let expected =
             ["token=", "X-Key: ", "Bearer ", "sid=", "t."].map(|before| format!("{before}{CANARY}"));

@@ -83,7 +83,7 @@ async fn differential(server: &Server, expected: Option<&str>) {
             echo.transmit(payload.clone());
             assert!(
                 echo.message().await == payload,
-                "{extensions}: {size} bytes came back changed"
+                "{extensions}: {size} bytes were echoed changed"
             );
         }
     }

@@ -9,10 +9,10 @@ use super::harness::{Harness, closed, refused};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Answers the open question with a token.
-fn authorize(harness: &mut Harness, asked: &Value, token: &str) {
+/// Answers the pending request for credentials with a token.
+fn authorize(harness: &mut Harness, auth_needed: &Value, token: &str) {
     harness.send(json!({
-        "type": "authorize", "id": "a", "session": "s", "nonce": asked["nonce"],
+        "type": "authorize", "id": "a", "session": "s", "nonce": auth_needed["nonce"],
         "headers": {"Authorization": token},
     }));
     assert_eq!(harness.receive("ok")["id"], "a");
@@ -25,39 +25,42 @@ fn token(target: &longwire::core::io::Target) -> Option<&str> {
         .map(|(_, value)| value.as_str())
 }
 
-/// A session that asks its extension, and the first question.
-fn asking() -> (Harness, Value) {
+/// A session with a credentials provider, and the first request for credentials.
+fn awaiting_credentials() -> (Harness, Value) {
     let mut harness = Harness::new(1);
     harness.opens(
         "s",
         "wss://one.example/",
         json!({"auth": "provider", "heartbeat": false}),
     );
-    let asked = harness.receive("auth-needed");
-    assert_eq!((&asked["why"], &asked["attempt"]), (&json!("first"), &json!(1)));
-    (harness, asked)
+    let auth_needed = harness.receive("auth-needed");
+    assert_eq!(
+        (&auth_needed["why"], &auth_needed["attempt"]),
+        (&json!("first"), &json!(1))
+    );
+    (harness, auth_needed)
 }
 
 #[test]
 fn nothing_is_dialled_before_credentials_arrive() {
-    let (mut harness, asked) = asking();
+    let (mut harness, auth_needed) = awaiting_credentials();
     harness.pass(HOUR);
     harness.give(Input::Resumed);
     assert!(harness.dials.is_empty());
-    authorize(&mut harness, &asked, "t1");
+    authorize(&mut harness, &auth_needed, "t1");
     assert_eq!(token(&harness.dial().1), Some("t1"));
 }
 
 #[test]
 fn credentials_for_an_earlier_request_are_refused() {
-    let (mut harness, asked) = asking();
-    authorize(&mut harness, &asked, "t1");
+    let (mut harness, auth_needed) = awaiting_credentials();
+    authorize(&mut harness, &auth_needed, "t1");
     let (dial, _) = harness.dial();
     harness.link_ends(dial, refused(401));
     let again = harness.receive("auth-needed");
-    assert_ne!(again["nonce"], asked["nonce"]);
+    assert_ne!(again["nonce"], auth_needed["nonce"]);
     harness.send(
-        json!({"type": "authorize", "id": "x", "session": "s", "nonce": asked["nonce"], "headers": {}}),
+        json!({"type": "authorize", "id": "x", "session": "s", "nonce": auth_needed["nonce"], "headers": {}}),
     );
     assert_eq!(harness.receive("error")["code"], "bad-frame");
     assert!(harness.dials.is_empty());
@@ -65,9 +68,9 @@ fn credentials_for_an_earlier_request_are_refused() {
 
 #[test]
 fn a_refusal_requests_credentials_once_and_two_refusals_of_fresh_ones_are_final() {
-    let (mut harness, mut asked) = asking();
+    let (mut harness, mut auth_needed) = awaiting_credentials();
     for attempt in 1..=2 {
-        authorize(&mut harness, &asked, &format!("t{attempt}"));
+        authorize(&mut harness, &auth_needed, &format!("t{attempt}"));
         let (dial, target) = harness.dial();
         assert_eq!(token(&target), Some(format!("t{attempt}").as_str()));
         harness.link_ends(dial, refused(401));
@@ -77,19 +80,19 @@ fn a_refusal_requests_credentials_once_and_two_refusals_of_fresh_ones_are_final(
             "refused credentials are not tried again"
         );
         let received = harness.receive_all();
-        let questions: Vec<&Value> = received
+        let auth_requests: Vec<&Value> = received
             .iter()
             .filter(|frame| frame["type"] == "auth-needed")
             .collect();
         if attempt == 1 {
-            assert_eq!(questions.len(), 1, "{questions:?}");
+            assert_eq!(auth_requests.len(), 1, "{auth_requests:?}");
             assert_eq!(
-                (&questions[0]["why"], &questions[0]["status"]),
+                (&auth_requests[0]["why"], &auth_requests[0]["status"]),
                 (&json!("refused"), &json!(401))
             );
-            asked = questions[0].clone();
+            auth_needed = auth_requests[0].clone();
         } else {
-            assert!(questions.is_empty(), "{questions:?}");
+            assert!(auth_requests.is_empty(), "{auth_requests:?}");
             assert!(
                 received.iter().any(|frame| frame["state"] == "failed"),
                 "{received:?}"
@@ -106,17 +109,17 @@ fn a_refusal_requests_credentials_once_and_two_refusals_of_fresh_ones_are_final(
 
 #[test]
 fn expired_credentials_are_refreshed() {
-    let (mut harness, asked) = asking();
-    authorize(&mut harness, &asked, "t1");
+    let (mut harness, auth_needed) = awaiting_credentials();
+    authorize(&mut harness, &auth_needed, "t1");
     let (mut live, _) = harness.dial();
     harness.link_opens(live);
     for n in 2..10 {
         // Each of them worked for a while: there is no reason to give up.
         harness.pass(Duration::from_secs(10));
         harness.link_ends(live, closed(4401));
-        let asked = harness.receive("auth-needed");
-        assert_eq!(asked["attempt"], 1, "asked anew");
-        authorize(&mut harness, &asked, &format!("t{n}"));
+        let auth_needed = harness.receive("auth-needed");
+        assert_eq!(auth_needed["attempt"], 1, "asked anew");
+        authorize(&mut harness, &auth_needed, &format!("t{n}"));
         let (dial, target) = harness.dial();
         assert_eq!(token(&target), Some(format!("t{n}").as_str()));
         harness.link_opens(dial);
@@ -126,13 +129,13 @@ fn expired_credentials_are_refreshed() {
 
 #[test]
 fn a_server_that_refuses_after_opening_is_given_up_as_well() {
-    let (mut harness, asked) = asking();
-    authorize(&mut harness, &asked, "t1");
+    let (mut harness, auth_needed) = awaiting_credentials();
+    authorize(&mut harness, &auth_needed, "t1");
     let (dial, _) = harness.dial();
     harness.link_opens(dial);
     harness.link_ends(dial, closed(4401));
-    let asked = harness.receive("auth-needed");
-    authorize(&mut harness, &asked, "t2");
+    let auth_needed = harness.receive("auth-needed");
+    authorize(&mut harness, &auth_needed, "t2");
     let (dial, _) = harness.dial();
     harness.link_opens(dial);
     harness.link_ends(dial, closed(4401));
@@ -143,8 +146,8 @@ fn a_server_that_refuses_after_opening_is_given_up_as_well() {
 
 #[test]
 fn credentials_are_not_sent_to_another_server() {
-    let (mut harness, asked) = asking();
-    authorize(&mut harness, &asked, "t1");
+    let (mut harness, auth_needed) = awaiting_credentials();
+    authorize(&mut harness, &auth_needed, "t1");
     let (dial, _) = harness.dial();
     harness.link_opens(dial);
     // Nobody is there any more; after the linger the session rests.
@@ -162,12 +165,12 @@ fn credentials_are_not_sent_to_another_server() {
 
 #[test]
 fn unsolicited_credentials_redial_immediately() {
-    let (mut harness, asked) = asking();
-    authorize(&mut harness, &asked, "t1");
+    let (mut harness, auth_needed) = awaiting_credentials();
+    authorize(&mut harness, &auth_needed, "t1");
     let (dial, _) = harness.dial();
     harness.link_opens(dial);
     harness.send(json!({"type": "authorize", "session": "s", "headers": {"Authorization": "t2"}}));
-    assert!(matches!(harness.asked.pop_back(), Some(Output::HangUp { .. })));
+    assert!(matches!(harness.outputs.pop_back(), Some(Output::HangUp { .. })));
     let (next, target) = harness.dial();
     assert_eq!(token(&target), Some("t2"));
     harness.link_ends(dial, closed(4401));
@@ -184,9 +187,10 @@ fn unsolicited_credentials_redial_immediately() {
 
 #[test]
 fn a_failed_provider_is_reported_and_nothing_is_dialled() {
-    let (mut harness, asked) = asking();
-    harness
-        .send(json!({"type": "authorize", "session": "s", "nonce": asked["nonce"], "failed": "signed out"}));
+    let (mut harness, auth_needed) = awaiting_credentials();
+    harness.send(
+        json!({"type": "authorize", "session": "s", "nonce": auth_needed["nonce"], "failed": "signed out"}),
+    );
     assert_eq!(harness.receive_state("failed")["reason"], "signed out");
     harness.pass(HOUR);
     assert!(harness.dials.is_empty());
@@ -206,12 +210,12 @@ fn without_a_provider_a_refusal_is_final() {
 
 #[test]
 fn a_url_with_a_fresh_token_replaces_the_first_only_for_the_same_host() {
-    let (mut harness, asked) = asking();
+    let (mut harness, auth_needed) = awaiting_credentials();
     harness
         .send(json!({"type": "authorize", "id": "b", "session": "s", "url": "wss://two.example/?token=1"}));
     assert_eq!(harness.receive("error")["code"], "bad-url");
     harness.send(json!({
-        "type": "authorize", "session": "s", "nonce": asked["nonce"], "url": "wss://one.example/?token=1",
+        "type": "authorize", "session": "s", "nonce": auth_needed["nonce"], "url": "wss://one.example/?token=1",
         "subprotocols": ["token.1"],
     }));
     let (_, target) = harness.dial();

@@ -66,7 +66,7 @@ fn new_rules_close_a_link_but_not_its_session() {
     harness.link_opens(dial);
     harness.rules(only("wss://other.example"));
     assert_eq!(harness.receive_state("failed")["error"]["code"], "url-denied");
-    assert!(matches!(harness.asked.pop_back(), Some(Output::HangUp { .. })));
+    assert!(matches!(harness.outputs.pop_back(), Some(Output::HangUp { .. })));
     harness.send(json!({"type": "reconnect", "session": "s"}));
     assert_eq!(harness.receive_state("failed")["error"]["code"], "url-denied");
     assert!(harness.dials.is_empty());
@@ -84,7 +84,7 @@ fn rules_that_do_not_concern_a_session_do_not_affect_it() {
     harness.receive_all();
     harness.rules(only("wss://good.example"));
     assert_eq!(harness.receive_all(), Vec::<Value>::new());
-    assert!(harness.asked.is_empty());
+    assert!(harness.outputs.is_empty());
 }
 
 #[test]

@@ -360,7 +360,7 @@ async fn one_fast_server_does_not_fill_the_shared_queue() {
     }
     assert!(
         received.len() < ON_THE_WAY,
-        "{} told though nobody took any",
+        "{} reported although none were read",
         received.len()
     );
     line.dials.took(DIAL, credit::cost(&received));

@@ -22,8 +22,8 @@ pub(super) struct Harness {
     frames: VecDeque<Value>,
     /// Dials that the test has not looked at.
     pub(super) dials: VecDeque<(DialId, Box<Target>)>,
-    /// What else was asked of the network.
-    pub(super) asked: VecDeque<Output>,
+    /// Other outputs for the network.
+    pub(super) outputs: VecDeque<Output>,
 }
 
 impl Harness {
@@ -45,7 +45,7 @@ impl Harness {
             now,
             frames: VecDeque::new(),
             dials: VecDeque::new(),
-            asked: VecDeque::new(),
+            outputs: VecDeque::new(),
         };
         let origin = "chrome-extension://a/".into();
         harness.give(Input::PortOpened(PORT, Caller::Extension { origin }));
@@ -75,7 +75,7 @@ impl Harness {
                 }
                 Output::Dial(dial, target) => self.dials.push_back((dial, target)),
                 Output::Idle(_) => {}
-                other => self.asked.push_back(other),
+                other => self.outputs.push_back(other),
             }
         }
         if written > 0 {
@@ -99,7 +99,7 @@ impl Harness {
             let frame = self
                 .frames
                 .pop_front()
-                .unwrap_or_else(|| panic!("no `{kind}` was said"));
+                .unwrap_or_else(|| panic!("no `{kind}` was delivered"));
             if frame["type"] == kind {
                 return frame;
             }

@@ -27,8 +27,8 @@ fn send(harness: &mut Harness, dial: DialId, message: Value) {
 
 /// What was transmitted since the last look.
 fn transmitted(harness: &mut Harness) -> Vec<Value> {
-    let asked = harness.asked.drain(..);
-    asked
+    let outputs = harness.outputs.drain(..);
+    outputs
         .filter_map(|output| match output {
             Output::Transmit(_, payload) => Some(serde_json::from_str(payload.as_str().unwrap()).unwrap()),
             _ => None,
@@ -46,9 +46,9 @@ fn a_half_open_link_is_detected_within_interval_and_timeout() {
     let (mut harness, dial) = open(json!({"heartbeat": {"interval": 5000, "timeout": 2000}}));
     harness.link(dial, LinkEvent::Alive);
     harness.pass(5 * SECOND);
-    assert!(matches!(harness.asked.pop_front(), Some(Output::Ping(to, _)) if to == dial));
+    assert!(matches!(harness.outputs.pop_front(), Some(Output::Ping(to, _)) if to == dial));
     harness.pass(2 * SECOND);
-    assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { dial: gone, .. }) if gone == dial));
+    assert!(matches!(harness.outputs.pop_front(), Some(Output::HangUp { dial: gone, .. }) if gone == dial));
     assert_eq!(harness.receive_state("waiting")["error"]["code"], "heartbeat");
     harness.pass(SECOND);
     harness.dial();
@@ -58,14 +58,14 @@ fn a_half_open_link_is_detected_within_interval_and_timeout() {
 fn after_sleep_a_link_is_pinged_immediately_with_a_timeout_of_three_seconds() {
     let (mut harness, dial) = open(json!({}));
     harness.give(Input::Resumed);
-    let Some(Output::Ping(to, token)) = harness.asked.pop_front() else {
+    let Some(Output::Ping(to, token)) = harness.outputs.pop_front() else {
         panic!("no ping");
     };
     assert_eq!(to, dial);
     harness.pass(2 * SECOND);
     harness.link(dial, LinkEvent::Pong(token));
     harness.pass(5 * SECOND);
-    assert!(harness.asked.is_empty(), "the link is good");
+    assert!(harness.outputs.is_empty(), "the link is good");
     harness.give(Input::Resumed);
     harness.pass(3 * SECOND);
     assert_eq!(harness.receive_state("waiting")["error"]["code"], "heartbeat");
@@ -79,7 +79,7 @@ fn an_application_heartbeat_needs_its_expected_answer() {
     assert_eq!(
         messages(&mut harness).len(),
         1,
-        "nobody had asked: a message like any other"
+        "no heartbeat was pending: an ordinary message"
     );
     harness.pass(5 * SECOND);
     assert_eq!(transmitted(&mut harness), [json!({"op": "ping"})]);
@@ -192,7 +192,7 @@ fn every_preset_keeps_an_idle_link_open_through_proxy_timeouts() {
             let greeting = Incoming::Message(Payload::text(greeting));
             stage.link(dial, LinkEvent::Messages(vec![greeting]));
         }
-        stage.asked.clear();
+        stage.outputs.clear();
         let (mut idle, mut since_own) = (Duration::ZERO, Duration::ZERO);
         for _ in 0..800 {
             stage.pass(step);
@@ -203,7 +203,7 @@ fn every_preset_keeps_an_idle_link_open_through_proxy_timeouts() {
                 since_own = Duration::ZERO;
                 stage.link(dial, LinkEvent::Messages(vec![own.clone()]));
             }
-            for output in std::mem::take(&mut stage.asked) {
+            for output in std::mem::take(&mut stage.outputs) {
                 match output {
                     Output::Ping(..) => stage.link(dial, LinkEvent::Alive),
                     Output::Transmit(_, payload) => {

@@ -194,7 +194,7 @@ fn row(name: &str, lasts: Duration, if_lost: &str, fault: impl FnOnce(&Relay, &S
     let took = healed.elapsed();
     assert_eq!(
         back["continuity"], "unknown",
-        "what the server sent meanwhile cannot be counted, and that is told"
+        "messages the server sent meanwhile cannot be counted, which is reported"
     );
 
     let mut outcomes = Vec::new();
@@ -208,7 +208,7 @@ fn row(name: &str, lasts: Duration, if_lost: &str, fault: impl FnOnce(&Relay, &S
     let (sent, unknown) = (ended("sent"), ended("unknown"));
     assert_eq!(sent.len() + unknown.len(), MESSAGES, "{outcomes:?}");
     let mut received = Vec::new();
-    eventually(SOON, "everything that is said to be sent was heard", || {
+    eventually(SOON, "everything reported as sent was received", || {
         received.extend(server.received.try_iter());
         sent.iter()
             .all(|id| received.iter().any(|text| text == id))

@@ -17,7 +17,10 @@ async fn echo(server: &Server) {
         for is_text in [true, false] {
             let payload = payload(size, is_text);
             line.transmit(payload.clone());
-            assert!(line.message().await == payload, "{size} bytes came back changed");
+            assert!(
+                line.message().await == payload,
+                "{size} bytes were echoed changed"
+            );
         }
     }
     let (count, window) = (2000, 200);

@@ -225,7 +225,7 @@ impl Server {
             .await
             .unwrap();
         Some(Self {
-            port: line.trim().parse().expect("the server told no port"),
+            port: line.trim().parse().expect("the server printed no port"),
             _child: child,
         })
     }

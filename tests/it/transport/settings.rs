@@ -29,7 +29,7 @@ fn entry(scratch: &Scratch, key: &str) -> Value {
     let entries = answer["settings"].as_array().unwrap();
     let mut of_key = entries.iter().filter(|entry| entry["key"] == key);
     let found = of_key.next().cloned().unwrap_or_default();
-    assert!(of_key.next().is_none(), "`{key}` stands there once: {out}");
+    assert!(of_key.next().is_none(), "`{key}` is listed once: {out}");
     found
 }
 
@@ -244,7 +244,7 @@ fn users_cannot_override_administrator_settings() {
     assert_eq!(
         entry(&scratch, "proxy.except")["source"],
         "default",
-        "it goes with `url`"
+        "it is replaced together with `url`"
     );
     let (_, picture, _) = longwire(&scratch, &["config"]);
     assert!(

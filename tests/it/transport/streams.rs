@@ -12,11 +12,11 @@ const STREAM: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: x\n\n";
 
 /// Asks for a stream with a key and a cookie of this server's.
-fn asks(port: u16, timeout: Duration) -> TestLink {
-    questions(port, true, timeout)
+fn dial_stream(port: u16, timeout: Duration) -> TestLink {
+    dial_http(port, true, timeout)
 }
 
-fn questions(port: u16, streaming: bool, timeout: Duration) -> TestLink {
+fn dial_http(port: u16, streaming: bool, timeout: Duration) -> TestLink {
     let url: url::Url = format!("http://127.0.0.1:{port}/first").parse().unwrap();
     let mut target = target(&url);
     target.connect_timeout = timeout;
@@ -63,7 +63,7 @@ async fn a_compressed_stream_is_delivered_event_by_event() {
         head
     })
     .await;
-    let mut line = asks(port, super::TEST_TIMEOUT);
+    let mut line = dial_stream(port, super::TEST_TIMEOUT);
     assert_eq!(status(&mut line).await, 200);
     assert_eq!(chunk(&mut line).await, b"data: one\n\n");
     received.send(()).unwrap();
@@ -89,7 +89,7 @@ async fn an_unrequested_content_coding_is_a_clear_error() {
         peer.until_end().await;
     })
     .await;
-    let mut line = asks(port, super::TEST_TIMEOUT);
+    let mut line = dial_stream(port, super::TEST_TIMEOUT);
     let (_, end) = line.ended().await;
     let error = end.error.unwrap();
     assert!(error.message.contains("content coding"), "{error:?}");
@@ -139,7 +139,7 @@ async fn a_redirect_on_the_same_server_is_followed() {
         drop(peer);
     })
     .await;
-    let mut line = asks(port, super::TEST_TIMEOUT);
+    let mut line = dial_stream(port, super::TEST_TIMEOUT);
     peer.await.unwrap();
     // Nobody listens there any more: it was followed.
     let (_, end) = line.ended().await;
@@ -180,23 +180,26 @@ async fn locations_are_parsed_as_in_browsers() {
     let (listener, port) = listen().await;
     let host = format!("127.0.0.1:{port}");
     let server = tokio::spawn(async move {
-        let mut asked = Vec::new();
+        let mut requested = Vec::new();
         for location in locations.iter().map(Some).chain([None]) {
             let (stream, _) = listener.accept().await.unwrap();
             let mut peer = Peer { stream };
             let head = peer.head().await;
-            asked.push(head.split(' ').nth(1).unwrap().to_owned());
+            requested.push(head.split(' ').nth(1).unwrap().to_owned());
             match location {
                 Some(location) => peer.send(redirect(302, &location.replace("HOST", &host))).await,
                 None => peer.send(STREAM).await,
             }
         }
-        asked
+        requested
     });
-    let mut line = asks(port, super::TEST_TIMEOUT);
+    let mut line = dial_stream(port, super::TEST_TIMEOUT);
     assert_eq!(status(&mut line).await, 200);
-    let asked = server.await.unwrap();
-    assert_eq!(asked, ["/first", "/second?%C3%BC", "/a%20b", "/c", "/d", "/d?e"]);
+    let requested = server.await.unwrap();
+    assert_eq!(
+        requested,
+        ["/first", "/second?%C3%BC", "/a%20b", "/c", "/d", "/d?e"]
+    );
 }
 
 #[tokio::test]
@@ -204,7 +207,7 @@ async fn a_poll_follows_redirects_as_fetch_does() {
     let body = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
     for moved in [301, 302, 303, 307, 308] {
         let (port, server) = answering(vec![redirect(moved, "/second"), body.to_owned()]).await;
-        let mut line = questions(port, false, super::TEST_TIMEOUT);
+        let mut line = dial_http(port, false, super::TEST_TIMEOUT);
         assert_eq!(status(&mut line).await, 200, "{moved}");
         let heads = server.await.unwrap();
         assert!(
@@ -219,7 +222,7 @@ async fn a_poll_follows_redirects_as_fetch_does() {
         redirect(302, "ftp://a/"),
     ] {
         let (port, server) = answering(vec![other.clone()]).await;
-        let mut line = questions(port, false, super::TEST_TIMEOUT);
+        let mut line = dial_http(port, false, super::TEST_TIMEOUT);
         assert!((300..305).contains(&status(&mut line).await), "{other}");
         server.await.unwrap();
     }
@@ -267,7 +270,7 @@ async fn a_redirect_to_another_server_carries_no_secrets() {
         peer.until_end().await;
     })
     .await;
-    let mut line = asks(port, super::TEST_TIMEOUT);
+    let mut line = dial_stream(port, super::TEST_TIMEOUT);
     assert_eq!(status(&mut line).await, 200);
     let head = second.await.unwrap();
     assert!(
@@ -291,7 +294,7 @@ async fn an_endless_redirect_is_reported() {
             .await;
         }
     });
-    let mut line = asks(port, super::TEST_TIMEOUT);
+    let mut line = dial_stream(port, super::TEST_TIMEOUT);
     let (_, end) = line.ended().await;
     let message = end.error.unwrap().message;
     assert!(message.contains("redirect"), "{message}");
@@ -305,7 +308,7 @@ async fn a_withheld_response_head_is_reported_as_buffering() {
         peer.until_end().await;
     })
     .await;
-    let mut line = asks(port, Duration::from_millis(100));
+    let mut line = dial_stream(port, Duration::from_millis(100));
     let (_, end) = line.ended().await;
     let message = end.error.unwrap().message;
     assert!(

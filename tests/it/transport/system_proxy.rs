@@ -14,7 +14,7 @@ use crate::support::scratch::Scratch;
 fn proxy() -> (u16, Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (sender, asked) = channel();
+    let (sender, requests) = channel();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut sent = vec![0; 4096];
@@ -24,7 +24,7 @@ fn proxy() -> (u16, Receiver<Vec<u8>>) {
             let _ = stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
         }
     });
-    (port, asked)
+    (port, requests)
 }
 
 /// How the first dial of a session in this home ends.
@@ -43,10 +43,10 @@ fn fails(scratch: &Scratch) -> Value {
 
 #[test]
 fn the_environments_proxy_is_used_with_its_credentials() {
-    let (port, asked) = proxy();
+    let (port, requests) = proxy();
     let scratch = Scratch::new().with("HTTPS_PROXY", format!("http://me:secret@127.0.0.1:{port}"));
     assert_eq!(fails(&scratch), "proxy");
-    let head = String::from_utf8(asked.recv_timeout(SOON).unwrap()).unwrap();
+    let head = String::from_utf8(requests.recv_timeout(SOON).unwrap()).unwrap();
     assert!(
         head.starts_with("CONNECT server.invalid:443 HTTP/1.1\r\n"),
         "{head}"
@@ -57,15 +57,19 @@ fn the_environments_proxy_is_used_with_its_credentials() {
 
 #[test]
 fn all_proxy_may_be_a_socks_proxy() {
-    let (port, asked) = proxy();
+    let (port, requests) = proxy();
     let scratch = Scratch::new().with("ALL_PROXY", format!("socks5://127.0.0.1:{port}"));
     assert_eq!(fails(&scratch), "proxy");
-    assert_eq!(asked.recv_timeout(SOON).unwrap()[0], 5, "the greeting of SOCKS5");
+    assert_eq!(
+        requests.recv_timeout(SOON).unwrap()[0],
+        5,
+        "the greeting of SOCKS5"
+    );
 }
 
 #[test]
 fn the_environment_and_the_settings_may_exclude_hosts() {
-    let (port, asked) = proxy();
+    let (port, requests) = proxy();
     let url = format!("http://127.0.0.1:{port}");
     let scratch = Scratch::new()
         .with("HTTPS_PROXY", &url)
@@ -74,18 +78,18 @@ fn the_environment_and_the_settings_may_exclude_hosts() {
     let scratch = Scratch::new();
     scratch.settings(&format!("[proxy]\nurl = \"{url}\"\nexcept = [\".invalid\"]\n"));
     assert_ne!(fails(&scratch), "proxy");
-    assert!(asked.try_recv().is_err(), "nobody asked the proxy");
+    assert!(requests.try_recv().is_err(), "the proxy received no request");
 }
 
 #[test]
 fn the_settings_override_the_environment() {
-    let (port, asked) = proxy();
+    let (port, requests) = proxy();
     let scratch = Scratch::new().with("HTTPS_PROXY", format!("http://127.0.0.1:{port}"));
     scratch.settings("[proxy]\nurl = \"none\"\n");
     assert_ne!(fails(&scratch), "proxy");
-    assert!(asked.try_recv().is_err(), "nobody asked the proxy");
+    assert!(requests.try_recv().is_err(), "the proxy received no request");
     let scratch = Scratch::new().with("HTTPS_PROXY", "http://127.0.0.1:1");
     scratch.settings(&format!("[proxy]\nurl = \"http://127.0.0.1:{port}\"\n"));
     assert_eq!(fails(&scratch), "proxy");
-    asked.recv_timeout(SOON).unwrap();
+    requests.recv_timeout(SOON).unwrap();
 }

@@ -55,7 +55,7 @@ fn sessions_are_listed_tailed_and_ended() {
         .by_ref()
         .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
     let hello = shown.into_iter().find(|record| record["text"] == "hello");
-    assert!(hello.is_some(), "what is still held comes first");
+    assert!(hello.is_some(), "stored records are printed first");
 
     let ended = machine.prints(&["sessions", "end", "prices"]);
     assert!(ended.contains("ended session `prices`"), "{ended}");

@@ -18,7 +18,7 @@ fn a_host_starts_and_exits_with_its_port() {
     assert_eq!(host.hello()["origin"], ORIGIN);
     host.close();
     assert_eq!(host.wait(SOON).code(), Some(0));
-    assert!(machine.lives(machine.broker()), "the broker goes on");
+    assert!(machine.lives(machine.broker()), "the broker keeps running");
 
     let mut command = machine.command();
     command.args([r"C:\manifests\com.longwire.bridge.json", "hello@longwire.example"]);

@@ -28,7 +28,7 @@ fn the_broker_leaves_the_job_of_the_browser() {
     host.close();
     host.wait(SOON);
     let mut next = machine.host();
-    assert_eq!(next.hello()["broker"], first, "the same broker goes on");
+    assert_eq!(next.hello()["broker"], first, "the same broker keeps running");
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn version_1_records_decode_and_encode_to_the_same_bytes() {
     let mut kinds = std::collections::BTreeSet::new();
     for line in lines {
         let [_, kind, seq, hex] = line.split(' ').collect::<Vec<_>>()[..] else {
-            panic!("four words: {line}");
+            panic!("four fields: {line}");
         };
         let bytes = (0..hex.len()).step_by(2);
         let record = RawRecord {

@@ -58,7 +58,7 @@ fn consecutive_losses_are_recorded_as_one_gap_before_the_next_record() {
         log.append_lost(to, GapReason::TooLarge);
         log.append_lost(to, GapReason::TooLarge);
     });
-    assert_eq!(losses, [], "nobody has heard of them");
+    assert_eq!(losses, [], "they were not delivered");
     let next = written(|to| {
         log.append(to, message("b"), None);
     });

@@ -458,8 +458,8 @@ mod tests {
                 "unknown variant `hard`, expected `memory` or `disk`",
             ),
         ] {
-            let (_, said) = json.split_once('"').unwrap();
-            let (name, _) = said.split_once('"').unwrap();
+            let (_, rest) = json.split_once('"').unwrap();
+            let (name, _) = rest.split_once('"').unwrap();
             assert_eq!(
                 parse(json).unwrap_err().message,
                 format!("option `{name}`: {names}")

@@ -40,8 +40,8 @@ fn the_cost_of_a_rule_is_bounded() {
             "pointer",
         ),
     ] {
-        let said = Rule::from_json(&rule.to_string()).unwrap_err();
-        assert!(said.contains(why), "{why}: {said}");
+        let error = Rule::from_json(&rule.to_string()).unwrap_err();
+        assert!(error.contains(why), "{why}: {error}");
     }
     assert!(Rule::from_json(&json!({"/id": (0..4096).collect::<Vec<_>>()}).to_string()).is_ok());
     assert!(Rule::from_json(&json!(many(64)).to_string()).is_ok());

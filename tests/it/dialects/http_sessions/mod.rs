@@ -74,8 +74,8 @@ pub(super) const STREAM: &[(&str, &str)] = &[("content-type", "text/event-stream
 #[test]
 fn events_have_names_and_a_lost_stream_resumes_at_its_position() {
     let (mut harness, dial) = opened(json!({"protocol":"sse","format":"json"}));
-    let asked = harness.next_fetch();
-    assert!(asked.streaming && !asked.headers.iter().any(|(name, _)| name == "Last-Event-ID"));
+    let fetch = harness.next_fetch();
+    assert!(fetch.streaming && !fetch.headers.iter().any(|(name, _)| name == "Last-Event-ID"));
     harness.respond(dial, 200, STREAM, "");
     assert_eq!(harness.receive_state()["state"], "open");
     harness.stream_chunk(
@@ -97,9 +97,9 @@ fn events_have_names_and_a_lost_stream_resumes_at_its_position() {
     assert!(waiting["retryIn"].as_u64().unwrap() >= 7000, "{waiting}");
     harness.passes(Duration::from_secs(8));
     let dial = harness.next_dial();
-    let asked = harness.next_fetch();
+    let fetch = harness.next_fetch();
     assert!(
-        asked
+        fetch
             .headers
             .contains(&("Last-Event-ID".to_owned(), "41".to_owned()))
     );
@@ -148,11 +148,11 @@ fn an_expired_session_requests_credentials() {
     harness.send(PORT, credentials);
     let dial = harness.next_dial();
     harness.respond(dial, 401, &[], "who are you");
-    let asked = std::iter::from_fn(|| Some(harness.receive(PORT)))
+    let auth_needed = std::iter::from_fn(|| Some(harness.receive(PORT)))
         .find(|frame| frame["type"] == "auth-needed")
         .unwrap();
     assert_eq!(
-        (&asked["why"], &asked["status"]),
+        (&auth_needed["why"], &auth_needed["status"]),
         (&json!("refused"), &json!(401))
     );
 }
@@ -160,7 +160,7 @@ fn an_expired_session_requests_credentials() {
 #[test]
 fn messages_lost_to_a_full_log_are_requested_again_from_a_resuming_server() {
     let full = json!({"messages":2,"overflow":"close"});
-    let comes_back = |harness: &mut Harness| {
+    let redial_and_fetch = |harness: &mut Harness| {
         harness.delivered.clear();
         harness.asked.clear();
         harness.give(Input::PortClosed(PORT));
@@ -172,17 +172,17 @@ fn messages_lost_to_a_full_log_are_requested_again_from_a_resuming_server() {
     let (mut harness, dial) = opened(json!({"protocol":"sse","queue":full}));
     harness.respond(dial, 200, STREAM, "");
     harness.stream_chunk(dial, "id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\n");
-    let asked = comes_back(&mut harness);
+    let fetch = redial_and_fetch(&mut harness);
     assert!(
-        asked
+        fetch
             .headers
             .contains(&("Last-Event-ID".to_owned(), "2".to_owned())),
-        "{asked:?}"
+        "{fetch:?}"
     );
     let (mut harness, dial) = opened(json!({"protocol":"poll","queue":full,"poll":{
         "items":"/tasks","cursor":{"item":"/id","query":"since","start":0}}}));
     harness.respond(dial, 200, &[], r#"{"tasks":[{"id":1},{"id":2},{"id":3}]}"#);
-    assert_eq!(comes_back(&mut harness).url.query(), Some("a=1&since=0"));
+    assert_eq!(redial_and_fetch(&mut harness).url.query(), Some("a=1&since=0"));
 }
 
 #[test]
@@ -198,8 +198,8 @@ fn a_reset_or_unsendable_event_id_gives_no_continuity() {
         harness.link_ends(dial, LinkEnd::default());
         harness.passes(Duration::from_secs(1));
         let dial = harness.next_dial();
-        let asked = harness.next_fetch();
-        assert!(!asked.headers.iter().any(|(name, _)| name == "Last-Event-ID"));
+        let fetch = harness.next_fetch();
+        assert!(!fetch.headers.iter().any(|(name, _)| name == "Last-Event-ID"));
         harness.delivered.clear();
         harness.respond(dial, 200, STREAM, "");
         assert_eq!(harness.receive_state()["continuity"], "unknown");
@@ -271,9 +271,9 @@ fn a_stream_is_reopened_after_sleep() {
     harness.give(Input::Timeout);
     assert!(matches!(harness.asked.pop_front(), Some(Output::HangUp { .. })));
     harness.next_dial();
-    let asked = harness.next_fetch();
+    let fetch = harness.next_fetch();
     assert!(
-        asked
+        fetch
             .headers
             .contains(&("Last-Event-ID".to_owned(), "9".to_owned()))
     );

@@ -19,15 +19,15 @@ fn a_server_is_polled_at_its_interval_from_its_cursor() {
     harness.passes(Duration::from_millis(4999));
     assert!(harness.asked.is_empty());
     harness.passes(Duration::from_millis(1));
-    let asked = harness.next_fetch();
-    assert_eq!(asked.url.query(), Some("a=1&since=2"));
-    assert_eq!(asked.headers, [], "the tag was another question's");
+    let fetch = harness.next_fetch();
+    assert_eq!(fetch.url.query(), Some("a=1&since=2"));
+    assert_eq!(fetch.headers, [], "the tag belonged to another request");
     harness.passes(Duration::from_secs(30));
-    assert!(harness.asked.is_empty(), "one question at a time");
+    assert!(harness.asked.is_empty(), "one request at a time");
     harness.respond(dial, 200, &[("etag", "\"e2\"")], r#"{"tasks":[]}"#);
     harness.passes(Duration::from_secs(5));
-    let asked = harness.next_fetch();
-    assert_eq!(asked.headers, [("If-None-Match".to_owned(), "\"e2\"".to_owned())]);
+    let fetch = harness.next_fetch();
+    assert_eq!(fetch.headers, [("If-None-Match".to_owned(), "\"e2\"".to_owned())]);
     harness.respond(dial, 304, &[], "");
     assert!(harness.delivered.is_empty());
     harness.passes(Duration::from_secs(5));
@@ -57,7 +57,7 @@ fn retry_after_of_a_polled_server_is_honoured() {
         retry_after,
         ..Answer::default()
     };
-    // With a good answer the next question waits, with a bad one the next dial.
+    // After a successful response the next request waits, after an error the next dial.
     harness.give(Input::Link(
         dial,
         LinkEvent::Answered(answer(204, wait(60)).into()),

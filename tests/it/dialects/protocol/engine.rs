@@ -11,7 +11,7 @@ fn pings_are_answered_on_each_transport() {
         for _ in 0..3 {
             assert_eq!(peer.receive("packet"), "3", "{transport}");
         }
-        peer.had_no_complaint();
+        peer.assert_no_errors();
     }
 }
 
@@ -24,7 +24,7 @@ fn a_silent_server_is_disconnected() {
         };
         assert_eq!(peer.state("waiting")["error"]["code"], "heartbeat", "{transport}");
         peer.packet_of_a_new_session();
-        peer.had_no_complaint();
+        peer.assert_no_errors();
     }
 }
 
@@ -36,7 +36,7 @@ fn a_broken_poll_is_a_lost_link() {
     peer.server.command(json!({"cut":true}));
     assert_eq!(peer.state("waiting")["error"]["code"], "link-lost");
     peer.packet_of_a_new_session();
-    peer.had_no_complaint();
+    peer.assert_no_errors();
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_closed_session_sends_a_close_packet() {
         } else {
             assert_eq!(peer.receive("closed"), 1000);
         }
-        peer.had_no_complaint();
+        peer.assert_no_errors();
     }
 }
 
@@ -75,7 +75,7 @@ fn a_closing_server_is_redialled() {
                 assert_eq!(waiting["error"]["code"], "closed-by-server", "{transport}");
             }
             peer.packet_of_a_new_session();
-            peer.had_no_complaint();
+            peer.assert_no_errors();
         }
     }
 }
@@ -85,7 +85,7 @@ fn an_upgrade_loses_nothing_and_stops_polling() {
     let Some(mut peer) = Peer::new(json!({})) else {
         return;
     };
-    peer.dials(json!(["polling", "websocket"]), json!({}));
+    peer.dial(json!(["polling", "websocket"]), json!({}));
     peer.packet("40");
     peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
     peer.state("open");
@@ -113,7 +113,7 @@ fn an_upgrade_loses_nothing_and_stops_polling() {
     for number in (0..200).step_by(20) {
         assert_eq!(peer.event("down")["args"], json!([number]));
     }
-    peer.had_no_complaint();
+    peer.assert_no_errors();
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_failed_upgrade_leaves_polling_unchanged() {
         let Some(mut peer) = Peer::new(options) else {
             return;
         };
-        peer.dials(json!(["polling", "websocket"]), json!({}));
+        peer.dial(json!(["polling", "websocket"]), json!({}));
         peer.packet("40");
         peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
         peer.state("open");
@@ -132,7 +132,7 @@ fn a_failed_upgrade_leaves_polling_unchanged() {
         }
         peer.send(json!({"type":"status","id":"q"}));
         assert_eq!(peer.host.expect("status")["total"]["dials"], 1);
-        peer.had_no_complaint();
+        peer.assert_no_errors();
     }
 }
 
@@ -141,12 +141,12 @@ fn a_load_balancer_cookie_is_sent_with_every_request() {
     let Some(mut peer) = Peer::new(json!({"cookie":"lb=1"})) else {
         return;
     };
-    peer.dials_with(json!({"protocol":"socket.io","cookies":"sid=7"}));
+    peer.dial_with(json!({"protocol":"socket.io","cookies":"sid=7"}));
     peer.packet("40");
     peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
     peer.state("open");
     assert_eq!(peer.receive("upgraded"), true);
-    peer.had_no_complaint();
+    peer.assert_no_errors();
 }
 
 #[test]
@@ -154,10 +154,10 @@ fn polling_is_tried_after_a_failed_websocket() {
     let Some(mut peer) = Peer::new(json!({"transports":["polling"]})) else {
         return;
     };
-    peer.dials(json!(["websocket", "polling"]), json!({}));
+    peer.dial(json!(["websocket", "polling"]), json!({}));
     assert_eq!([peer.receive("asked"), peer.receive("asked")], ["WS", "GET"]);
     peer.packet("40");
     peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
     assert_eq!(peer.state("open")["dial"], 1);
-    peer.had_no_complaint();
+    peer.assert_no_errors();
 }

@@ -62,21 +62,21 @@ impl Peer {
     /// A session whose main namespace is open.
     fn open(transport: &str, options: Value) -> Option<Self> {
         let mut peer = Self::new(options)?;
-        peer.dials(json!([transport]), json!({}));
+        peer.dial(json!([transport]), json!({}));
         peer.packet("40");
         peer.server.command(json!({"say":[r#"40{"sid":"x"}"#]}));
         peer.state("open");
         Some(peer)
     }
 
-    fn dials(&mut self, transports: Value, socketio: Value) {
+    fn dial(&mut self, transports: Value, socketio: Value) {
         let mut options = json!({"protocol":"socket.io","socketio":socketio,"reconnect":{"minDelay":5},
             "connectTimeout":20_000});
         options["socketio"]["transports"] = transports;
-        self.dials_with(options);
+        self.dial_with(options);
     }
 
-    fn dials_with(&mut self, options: Value) {
+    fn dial_with(&mut self, options: Value) {
         let url = self.server.url("/");
         self.send(json!({"type":"open","id":"o","session":"s","url":url,"options":options}));
         let opened = self.host.find("opened or error", |frame| {
@@ -121,7 +121,7 @@ impl Peer {
     }
 
     /// That nothing was wrong up to now.
-    fn had_no_complaint(mut self) {
+    fn assert_no_errors(mut self) {
         self.server.command(json!({"tell":"all"}));
         self.receive("told");
     }
@@ -135,7 +135,7 @@ fn a_session_opens_over_each_transport() {
         };
         peer.server.command(json!({"say":[r#"42["hello"]"#]}));
         assert_eq!(peer.event("hello")["args"], json!([]), "{transport}");
-        peer.had_no_complaint();
+        peer.assert_no_errors();
     }
 }
 
@@ -151,11 +151,11 @@ fn a_refused_handshake_reports_the_server_message() {
             let Some(mut peer) = Peer::new(json!({"refuse":{"code":code,"message":words}})) else {
                 return;
             };
-            peer.dials(json!([transport]), json!({}));
+            peer.dial(json!([transport]), json!({}));
             let failed = peer.state("failed");
             assert_eq!(failed["status"], 400, "{failed}");
             assert!(failed["reason"].as_str().unwrap().contains(words), "{failed}");
-            peer.had_no_complaint();
+            peer.assert_no_errors();
         }
     }
 }
@@ -212,7 +212,7 @@ fn events_bytes_and_acknowledgements_work_over_each_transport() {
         peer.send(json!({"type":"reply","session":"s","seq":question["seq"],"args":bytes}));
         peer.packet(&format!("462-789{}", json!(marks(2))));
         assert_eq!(peer.receive("bytes"), json!([1, 2, 3]));
-        peer.had_no_complaint();
+        peer.assert_no_errors();
     }
 }
 
@@ -246,7 +246,7 @@ fn invalid_packets_end_the_link() {
         }
         let next = peer.host.passed().find(|frame| frame["event"] == "next");
         assert_eq!(next, None);
-        peer.had_no_complaint();
+        peer.assert_no_errors();
     }
 }
 

@@ -16,7 +16,7 @@ fn namespaces_are_requested_with_and_without_credentials() {
         let Some(mut peer) = Peer::new(json!({})) else {
             return;
         };
-        peer.dials(json!(["websocket"]), socketio);
+        peer.dial(json!(["websocket"]), socketio);
         for packet in packets {
             peer.packet(packet);
             let namespace = if packet.contains("/custom") {
@@ -30,13 +30,13 @@ fn namespaces_are_requested_with_and_without_credentials() {
         }
         peer.state("open");
         assert_eq!(peer.event("auth")["args"], json!([{}]));
-        peer.had_no_complaint();
+        peer.assert_no_errors();
     }
 }
 
 #[test]
 fn an_unknown_namespace_is_reported() {
-    for (namespaces, asked, sent) in [
+    for (namespaces, connects, sent) in [
         (json!(["/random"]), vec!["40/random,"], vec![]),
         (
             json!(["/", "/random"]),
@@ -47,8 +47,8 @@ fn an_unknown_namespace_is_reported() {
         let Some(mut peer) = Peer::new(json!({})) else {
             return;
         };
-        peer.dials(json!(["polling"]), json!({"namespaces":namespaces}));
-        for packet in asked {
+        peer.dial(json!(["polling"]), json!({"namespaces":namespaces}));
+        for packet in connects {
             peer.packet(packet);
         }
         peer.server.command(json!({"say":sent}));
@@ -63,7 +63,7 @@ fn an_unknown_namespace_is_reported() {
         if failed["namespace"] == "/random" {
             peer.state("open");
         }
-        peer.had_no_complaint();
+        peer.assert_no_errors();
     }
 }
 
@@ -75,10 +75,10 @@ fn a_server_that_confirms_no_namespace_is_disconnected() {
         };
         let options = json!({"protocol":"socket.io","socketio":{"transports":[transport]},"connectTimeout":500,
             "reconnect":{"minDelay":5}});
-        peer.dials_with(options);
+        peer.dial_with(options);
         peer.packet("40");
         assert_eq!(peer.state("waiting")["dial"], 1, "{transport}");
-        peer.had_no_complaint();
+        peer.assert_no_errors();
     }
 }
 
@@ -87,7 +87,7 @@ fn a_closed_namespace_does_not_affect_the_others() {
     let Some(mut peer) = Peer::new(json!({})) else {
         return;
     };
-    peer.dials(json!(["websocket"]), json!({"namespaces":["/","/custom"]}));
+    peer.dial(json!(["websocket"]), json!({"namespaces":["/","/custom"]}));
     peer.packet("40");
     peer.packet("40/custom,");
     peer.server
@@ -102,5 +102,5 @@ fn a_closed_namespace_does_not_affect_the_others() {
     // The main one ends the session: it was meant.
     peer.server.command(json!({"say":["41"]}));
     assert_eq!(peer.state("failed")["error"]["code"], "closed-by-server");
-    peer.had_no_complaint();
+    peer.assert_no_errors();
 }

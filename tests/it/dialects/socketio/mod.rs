@@ -166,13 +166,14 @@ fn a_refused_handshake_requests_credentials_and_fresh_ones_open() {
     world.opens(json!({"auth":{"token":"bad"}}), json!({"auth":"provider"}));
     world.host.expect("auth-needed");
     world.send(json!({"type":"authorize","session":"s","auth":{"token":"bad"}}));
-    let asked = world.host.expect("auth-needed");
-    assert_eq!(asked["why"], "refused");
+    let auth_needed = world.host.expect("auth-needed");
+    assert_eq!(auth_needed["why"], "refused");
     let refused = world
         .host
         .find("the refusal", |frame| frame["reason"] == "Unauthorized");
     assert_eq!(refused["state"], "unauthorized");
-    world.send(json!({"type":"authorize","session":"s","nonce":asked["nonce"],"auth":{"token":"good"}}));
+    world
+        .send(json!({"type":"authorize","session":"s","nonce":auth_needed["nonce"],"auth":{"token":"good"}}));
     world.state("open");
 }
 

@@ -85,7 +85,7 @@ fn a_paused_link_does_not_count_as_silence() {
         .unwrap();
     assert!(matches!(harness.asked.pop_front(), Some(Output::Pause(_))));
     harness.passes(Duration::from_secs(600));
-    assert!(harness.asked.is_empty(), "nobody listened");
+    assert!(harness.asked.is_empty(), "reading was paused");
     harness.send(PORT, json!({"type":"ack","session":"s","seq":one["seq"]}));
     assert!(matches!(harness.asked.pop_front(), Some(Output::Resume(_))));
     harness.passes(Duration::from_millis(44_999));
@@ -174,11 +174,11 @@ fn a_connection_of_other_credentials_is_not_recovered() {
     // A server that recovers looks at no credentials: whom it remembers is who comes back.
     let asks = |harness: &mut Harness, dial| {
         harness.server_sends(dial, &[GREETING]);
-        let asked = harness.next_transmit();
+        let packet = harness.next_transmit();
         harness.server_sends(dial, &[r#"40{"sid":"x","pid":"p"}"#]);
         harness.delivered.clear();
         harness.asked.clear();
-        asked
+        packet
     };
     assert_eq!(asks(&mut harness, dial), r#"40{"user":"a"}"#);
     harness.link_ends(dial, LinkEnd::default());

@@ -18,7 +18,7 @@ fn rules() -> Value {
 
 impl System {
     /// Opens the session and joins the world; returns the state that the server sends.
-    fn joins_world(&mut self) -> Value {
+    fn join_world(&mut self) -> Value {
         let url = self.server.url("/");
         let options = json!({"protocol":"socket.io","reconnect":{"minDelay":5},"guard":rules(),
             "socketio":{"transports":["websocket"]}});
@@ -30,13 +30,13 @@ impl System {
         self.event("state")["args"][0].clone()
     }
 
-    fn emits(&mut self, id: &str, event: &str, args: Value) {
+    fn emit(&mut self, id: &str, event: &str, args: Value) {
         self.send(json!({"type":"send","session":"agent","id":id,"event":event,"args":args}));
     }
 
-    fn asks(&mut self, id: &str, question: Value, timeout: u32) {
+    fn request(&mut self, id: &str, payload: Value, timeout: u32) {
         self.send(
-            json!({"type":"request","session":"agent","id":id,"event":"ask","args":[question],
+            json!({"type":"request","session":"agent","id":id,"event":"ask","args":[payload],
             "match":{"ack":true},"timeout":timeout}),
         );
     }
@@ -58,17 +58,17 @@ fn answers_requests_and_sends_events_to_every_client() {
     let Some(mut system) = System::of("agent", &[]) else {
         return;
     };
-    assert_eq!(system.joins_world()["version"], 0);
+    assert_eq!(system.join_world()["version"], 0);
     // The popup is another client of the same session.
     let mut popup = HostProcess::chromium(&system.scratch);
     popup.send(&json!({"type":"hello","protocol":1,"client":"popup"}));
     popup.expect("welcome");
     popup.send(&json!({"type":"open","id":"p","session":"agent"}));
     assert_eq!(popup.expect("opened")["created"], false);
-    // Several questions are under way; each has its own answer, in whatever order they come.
-    system.asks("slow", json!({"id":1,"text":"slow","after":100}), 20_000);
-    system.asks("never", json!({"text":"silence"}), 50);
-    system.asks("quick", json!({"id":2,"text":"quick"}), 20_000);
+    // Several requests are in flight; each gets its own answer, in any order.
+    system.request("slow", json!({"id":1,"text":"slow","after":100}), 20_000);
+    system.request("never", json!({"text":"silence"}), 50);
+    system.request("quick", json!({"id":2,"text":"quick"}), 20_000);
     assert_eq!(system.event("typing")["args"][0], json!({"who":"agent"}));
     for (id, answer) in [("quick", 2), ("slow", 1)] {
         assert_eq!(
@@ -79,7 +79,7 @@ fn answers_requests_and_sends_events_to_every_client() {
     let never = system.response("never");
     assert_eq!(never["error"]["code"], "timeout");
     // The server's own events come to both, as the same records.
-    system.emits("f", "fight", json!([]));
+    system.emit("f", "fight", json!([]));
     for event in ["combat", "notification", "suggestion"] {
         let seen = system.event(event);
         let popups = popup.find(event, |frame| frame["event"] == event);
@@ -96,13 +96,13 @@ fn receives_only_what_the_rules_allow_and_reports_refusals() {
     let Some(mut system) = System::of("agent", &[]) else {
         return;
     };
-    system.joins_world();
+    system.join_world();
     for (id, event, args, why) in [
         ("1", "erase", json!([]), "the event `erase`"),
         ("2", "ask", json!([{"text":7}]), "`/0/text` is a number"),
         ("3", "ask", json!([]), "`/0/text`"),
     ] {
-        system.emits(id, event, args);
+        system.emit(id, event, args);
         let refused = system.refusal(id);
         assert_eq!(
             (&refused["code"], &refused["retry"]),
@@ -111,9 +111,9 @@ fn receives_only_what_the_rules_allow_and_reports_refusals() {
         assert!(refused["message"].as_str().unwrap().contains(why), "{refused}");
     }
     for id in ["a", "b", "c", "d", "e"] {
-        system.emits(id, "fight", json!([]));
+        system.emit(id, "fight", json!([]));
     }
-    system.emits("f", "fight", json!([]));
+    system.emit("f", "fight", json!([]));
     let refused = system.refusal("f");
     assert_eq!(
         (&refused["code"], &refused["retry"]),
@@ -123,7 +123,7 @@ fn receives_only_what_the_rules_allow_and_reports_refusals() {
         assert_eq!(system.event("combat")["args"][0]["round"], round);
     }
     // The server breaks its own rules: that is reported and counted, and not delivered.
-    system.emits("g", "cheat", json!([]));
+    system.emit("g", "cheat", json!([]));
     let wrong = system
         .host
         .find("the error", |frame| frame["code"] == "server-protocol");
@@ -142,7 +142,7 @@ fn is_resynchronised_after_a_lost_link_and_a_restart() {
     let Some(mut system) = System::of("agent", &[]) else {
         return;
     };
-    assert_eq!(system.joins_world()["version"], 0);
+    assert_eq!(system.join_world()["version"], 0);
     let reopened = |system: &mut System, dial: u32| {
         system.host.find("open again", |frame| {
             frame["state"] == "open" && frame["dial"] == dial
@@ -150,13 +150,13 @@ fn is_resynchronised_after_a_lost_link_and_a_restart() {
             .clone()
     };
     // A server that remembers sends what happened meanwhile.
-    system.emits("b", "break", json!([]));
+    system.emit("b", "break", json!([]));
     assert_eq!(system.event("combat")["args"][0]["round"], 1);
     assert_eq!(reopened(&mut system, 2), "server");
     assert_eq!(system.event("state")["args"][0]["version"], 1, "joined anew");
     // One that was restarted does not, and reports it; the world is joined again, and its state sent.
-    system.asks("lost", json!({"text":"silence"}), 20_000);
-    system.emits("r", "restart", json!([]));
+    system.request("lost", json!({"text":"silence"}), 20_000);
+    system.emit("r", "restart", json!([]));
     assert_eq!(system.response("lost")["error"]["code"], "link-lost");
     assert_eq!(reopened(&mut system, 3), "none");
     let state = system.event("state")["args"][0].clone();
@@ -165,6 +165,6 @@ fn is_resynchronised_after_a_lost_link_and_a_restart() {
         (&json!(2), &json!(1)),
         "what was missed is in the state"
     );
-    system.emits("f", "fight", json!([]));
+    system.emit("f", "fight", json!([]));
     assert_eq!(system.event("combat")["args"][0]["round"], 2);
 }

@@ -43,11 +43,14 @@ fn accepts_its_token_with_greeting_and_batches() {
         "ready":{"/type":"connection"},
         "heartbeat":{"interval":50,"timeout":10000,"message":{"json":{"type":"ping"}},"expect":{"/type":"pong"}}});
     system.opens("canvas", bare.clone(), options);
-    let asked = system.host.expect("auth-needed");
-    system.send(json!({"type":"authorize","session":"canvas","nonce":asked["nonce"],"url":bare}));
-    let asked = system.host.expect("auth-needed");
-    assert_eq!(asked["why"], "refused", "1008 means that credentials are wanted");
-    system.send(json!({"type":"authorize","session":"canvas","nonce":asked["nonce"],"url":good}));
+    let auth_needed = system.host.expect("auth-needed");
+    system.send(json!({"type":"authorize","session":"canvas","nonce":auth_needed["nonce"],"url":bare}));
+    let auth_needed = system.host.expect("auth-needed");
+    assert_eq!(
+        auth_needed["why"], "refused",
+        "1008 means that credentials are wanted"
+    );
+    system.send(json!({"type":"authorize","session":"canvas","nonce":auth_needed["nonce"],"url":good}));
     let greeting = system.message_of_type("connection");
     assert_eq!(greeting["status"], "connected");
     system.send(json!({"type":"subscribe","session":"canvas","id":"d","key":"s1",
@@ -111,7 +114,7 @@ fn accepts_its_token_with_greeting_and_batches() {
         Value::Null
     );
     let pong = system.host.passed().find(|frame| frame["json"]["type"] == "pong");
-    assert_eq!(pong, None, "what answers a beat wakes nobody");
+    assert_eq!(pong, None, "a heartbeat answer is not delivered");
 }
 
 #[test]

@@ -35,15 +35,16 @@ fn connects_with_its_cookie_and_delivers_code_as_data() {
     let options = json!({"protocol":"socket.io","socketio":{"namespaces":["/site1.local"]},
         "headers":{"Origin":site},"auth":"provider"});
     system.opens("frappe", site.clone(), options.clone());
-    let asked = system.host.expect("auth-needed");
-    assert_eq!(asked["why"], "first");
+    let auth_needed = system.host.expect("auth-needed");
+    assert_eq!(auth_needed["why"], "first");
     system.send(
-        json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("expired")}),
+        json!({"type":"authorize","session":"frappe","nonce":auth_needed["nonce"],"headers":cookie("expired")}),
     );
-    let asked = system.host.expect("auth-needed");
-    assert_eq!(asked["why"], "refused");
-    system
-        .send(json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("abc")}));
+    let auth_needed = system.host.expect("auth-needed");
+    assert_eq!(auth_needed["why"], "refused");
+    system.send(
+        json!({"type":"authorize","session":"frappe","nonce":auth_needed["nonce"],"headers":cookie("abc")}),
+    );
     system.state("open");
     // By polling first, then by a WebSocket.
     assert_eq!(reported(&mut system, "connected"), "polling");
@@ -86,20 +87,20 @@ fn requests_a_new_cookie_when_the_session_has_expired() {
     let mut options = joining(&site, json!({}));
     options["auth"] = json!("provider");
     system.opens("frappe", site, options);
-    let asked = system.host.expect("auth-needed");
+    let auth_needed = system.host.expect("auth-needed");
     system.send(
-        json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("first")}),
+        json!({"type":"authorize","session":"frappe","nonce":auth_needed["nonce"],"headers":cookie("first")}),
     );
     system.state("open");
     let sign_out = json!({"type":"send","session":"frappe","event":"sign_out","namespace":"/site1.local"});
     system.send(sign_out);
-    let asked = system.host.expect("auth-needed");
-    assert_eq!(asked["why"], "refused");
+    let auth_needed = system.host.expect("auth-needed");
+    assert_eq!(auth_needed["why"], "refused");
     system.host.find("the refusal", |frame| {
         frame["state"] == "unauthorized" && frame["reason"] == "Unauthorized"
     });
     system.send(
-        json!({"type":"authorize","session":"frappe","nonce":asked["nonce"],"headers":cookie("second")}),
+        json!({"type":"authorize","session":"frappe","nonce":auth_needed["nonce"],"headers":cookie("second")}),
     );
     let again = system
         .host
@@ -160,14 +161,13 @@ fn is_polled_with_the_same_cookie_where_websocket_is_blocked() {
     assert_eq!(denied["status"], 403);
     let provided = json!({"protocol":"poll","auth":"provider"});
     system.opens("provided", method, provided);
-    let asked = system.host.expect("auth-needed");
-    let expired =
-        json!({"type":"authorize","session":"provided","nonce":asked["nonce"],"headers":cookie("expired")});
+    let auth_needed = system.host.expect("auth-needed");
+    let expired = json!({"type":"authorize","session":"provided","nonce":auth_needed["nonce"],"headers":cookie("expired")});
     system.send(expired);
-    let asked = system.host.find("asked again", |frame| {
+    let auth_needed = system.host.find("asked again", |frame| {
         frame["type"] == "auth-needed" && frame["why"] == "refused"
     });
-    assert_eq!(asked["status"], 403);
+    assert_eq!(auth_needed["status"], 403);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn is_reconnected_a_thousand_times_without_a_leak() {
         (&json!(0), &json!(0), &json!(1))
     );
     // A closed connection takes a moment to end.
-    eventually(SOON, "old connections are gone", || {
+    eventually(SOON, "old connections are closed", || {
         let now = ["fd", "task"].map(|what| holds(broker, what));
         (now[0] <= before[0] + 2 && now[1] <= before[1] + 2).then_some(())
     });

@@ -48,7 +48,7 @@ fn options(more: Value) -> Value {
 
 impl System {
     /// Opens the session; gives what the server is called in this life.
-    fn joins(&mut self, more: Value) -> Value {
+    fn join(&mut self, more: Value) -> Value {
         let url = self.server.ws("/ws");
         self.opens("gateway", url, options(more));
         let welcome = self
@@ -88,7 +88,7 @@ impl System {
 }
 
 fn never_disconnects_the_broker_as_slow(mut system: System) {
-    system.joins(json!({}));
+    system.join(json!({}));
     // The worker sleeps; the broker drains what would have made a sleeping client too slow.
     system.window(0, 0);
     for round in 1..=10 {
@@ -107,12 +107,12 @@ fn never_disconnects_the_broker_as_slow(mut system: System) {
     }
     let stats = system.got("/api/stats");
     assert_eq!((&stats["clients"], &stats["dropped"]), (&json!(1), &json!(0)));
-    assert_eq!(stats["polls"], 0, "nobody polls any more");
+    assert_eq!(stats["polls"], 0, "no client polls");
 }
 
 fn disconnects_a_slow_client_which_reconnects_and_fetches_missed_messages(mut system: System) {
     // A log that is full stops reading: that makes even this client too slow.
-    system.joins(json!({"queue":{"messages":8,"overflow":"pause"}}));
+    system.join(json!({"queue":{"messages":8,"overflow":"pause"}}));
     system.window(0, 0);
     system.gateway("flood", json!({"count":400,"size":200_000}));
     eventually(SOON, "the gateway drops it", || {
@@ -124,7 +124,7 @@ fn disconnects_a_slow_client_which_reconnects_and_fetches_missed_messages(mut sy
         let record = system.record();
         if record["json"]["type"] == "tick" {
             last += 1;
-            assert_eq!(record["json"]["payload"]["n"], last, "what was sent came whole");
+            assert_eq!(record["json"]["payload"]["n"], last, "every message arrived");
         }
         if record["state"] == "open" && record["dial"] == 2 {
             break record;
@@ -145,7 +145,7 @@ fn disconnects_a_slow_client_which_reconnects_and_fetches_missed_messages(mut sy
 }
 
 fn overflowing_messages_become_a_gap(mut system: System) {
-    system.joins(json!({"queue":{"messages":50}}));
+    system.join(json!({"queue":{"messages":50}}));
     system.window(0, 0);
     system.gateway("flood", json!({"count":200}));
     system.received(201);
@@ -162,7 +162,7 @@ fn overflowing_messages_become_a_gap(mut system: System) {
 }
 
 fn is_reconnected_after_a_restart(mut system: System) {
-    let instance = system.joins(json!({}));
+    let instance = system.join(json!({}));
     system.gateway("flood", json!({"count":3}));
     for n in 1..=3 {
         assert_eq!(system.message_of_type("tick")["payload"]["n"], n);
@@ -190,7 +190,7 @@ fn is_reconnected_after_a_restart(mut system: System) {
 }
 
 fn receives_pongs_and_enforces_its_message_limit(mut system: System) {
-    system.joins(json!({}));
+    system.join(json!({}));
     eventually(SOON, "several pings are answered", || {
         (system.got("/api/stats")["pongs"].as_u64() >= Some(5)).then_some(())
     });
@@ -200,7 +200,7 @@ fn receives_pongs_and_enforces_its_message_limit(mut system: System) {
     let refused = system.host.find("refusal", |frame| frame["id"] == "big");
     assert_eq!(
         refused["code"], "too-large",
-        "`maxMessage` says so before the server does"
+        "`maxMessage` is enforced before the server's limit"
     );
     // Without it the server's own limit applies.
     let url = system.server.ws("/ws");

@@ -56,7 +56,7 @@ async fn close_codes_and_reasons_arrive_and_are_answered() {
             (end.code, end.reason.as_deref(), end.error),
             (Some(expected), reason, None)
         );
-        let answer = server.await.unwrap().expect("no close frame came back");
+        let answer = server.await.unwrap().expect("no close frame was received");
         assert_eq!((answer.first, answer.payload.get(..2)), (0x88, payload.get(..2)));
     }
 }
@@ -80,7 +80,7 @@ async fn a_protocol_violation_is_reported_and_closes_the_link() {
         let (messages, end) = line.ended().await;
         assert_eq!(messages, [text("fine")]);
         assert_eq!((end.code, code(&end)), (Some(1006), Code::ServerProtocol));
-        let frame = server.await.unwrap().expect("no close frame came");
+        let frame = server.await.unwrap().expect("no close frame was received");
         assert_eq!(
             (frame.first, &frame.payload[..2]),
             (0x88, &u16::to_be_bytes(answer)[..])

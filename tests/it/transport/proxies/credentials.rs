@@ -7,7 +7,7 @@ async fn http_connect_works_with_and_without_credentials() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
-    let (port, asked) = connect_proxy(server.port).await;
+    let (port, requests) = connect_proxy(server.port).await;
     echoes(TestLink::dial(through(
         format!("http://127.0.0.1:{port}"),
         "ws://server.invalid:81/echo",
@@ -18,22 +18,22 @@ async fn http_connect_works_with_and_without_credentials() {
         "ws://server.invalid/echo",
     )))
     .await;
-    let asked = asked.lock().unwrap();
+    let requests = requests.lock().unwrap();
     assert!(
-        asked[0].starts_with("CONNECT server.invalid:81 HTTP/1.1\r\n"),
+        requests[0].starts_with("CONNECT server.invalid:81 HTTP/1.1\r\n"),
         "{}",
-        asked[0]
+        requests[0]
     );
-    assert!(!asked[0].to_lowercase().contains("proxy-authorization"));
+    assert!(!requests[0].to_lowercase().contains("proxy-authorization"));
     assert!(
-        asked[1].starts_with("CONNECT server.invalid:80 HTTP/1.1\r\n"),
+        requests[1].starts_with("CONNECT server.invalid:80 HTTP/1.1\r\n"),
         "{}",
-        asked[1]
+        requests[1]
     );
     assert!(
-        asked[1].contains("Proxy-Authorization: Basic dXNAZXI6cGFzcw==\r\n"),
+        requests[1].contains("Proxy-Authorization: Basic dXNAZXI6cGFzcw==\r\n"),
         "{}",
-        asked[1]
+        requests[1]
     );
 }
 
@@ -66,7 +66,7 @@ async fn socks5_with_and_without_credentials_resolves_at_the_proxy() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
-    let (port, asked) = socks_proxy(server.port, None).await;
+    let (port, requests) = socks_proxy(server.port, None).await;
     for scheme in ["socks5", "socks5h"] {
         echoes(TestLink::dial(through(
             format!("{scheme}://127.0.0.1:{port}"),
@@ -80,16 +80,16 @@ async fn socks5_with_and_without_credentials_resolves_at_the_proxy() {
     )))
     .await;
     assert_eq!(
-        *asked.lock().unwrap(),
+        *requests.lock().unwrap(),
         ["server.invalid:81", "server.invalid:81", "192.0.2.1:82"]
     );
-    let (port, asked) = socks_proxy(server.port, Some(("user", "p:ss"))).await;
+    let (port, requests) = socks_proxy(server.port, Some(("user", "p:ss"))).await;
     echoes(TestLink::dial(through(
         format!("socks5://user:p%3Ass@127.0.0.1:{port}"),
         "ws://server.invalid:83/echo",
     )))
     .await;
-    assert_eq!(*asked.lock().unwrap(), ["server.invalid:83"]);
+    assert_eq!(*requests.lock().unwrap(), ["server.invalid:83"]);
 }
 
 #[tokio::test]

@@ -21,13 +21,13 @@ use super::servers::{Peer, Server, listen, payload, scripted};
 use super::{TestLink, target};
 
 /// What a proxy was asked for.
-type Asked = Arc<Mutex<Vec<String>>>;
+type RequestLog = Arc<Mutex<Vec<String>>>;
 
 /// A CONNECT proxy that leads everywhere to `server`.
-async fn connect_proxy(server: u16) -> (u16, Asked) {
+async fn connect_proxy(server: u16) -> (u16, RequestLog) {
     let (listener, port) = listen().await;
-    let asked = Asked::default();
-    let log = asked.clone();
+    let requests = RequestLog::default();
+    let log = requests.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let mut peer = Peer { stream };
@@ -41,14 +41,14 @@ async fn connect_proxy(server: u16) -> (u16, Asked) {
             });
         }
     });
-    (port, asked)
+    (port, requests)
 }
 
 /// A SOCKS5 proxy that leads everywhere to `server`; with credentials, it wants them.
-async fn socks_proxy(server: u16, credentials: Option<(&'static str, &'static str)>) -> (u16, Asked) {
+async fn socks_proxy(server: u16, credentials: Option<(&'static str, &'static str)>) -> (u16, RequestLog) {
     let (listener, port) = listen().await;
-    let asked = Asked::default();
-    let log = asked.clone();
+    let requests = RequestLog::default();
+    let log = requests.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let log = log.clone();
@@ -58,14 +58,14 @@ async fn socks_proxy(server: u16, credentials: Option<(&'static str, &'static st
             });
         }
     });
-    (port, asked)
+    (port, requests)
 }
 
 async fn socks(
     mut stream: TcpStream,
     server: u16,
     credentials: Option<(&str, &str)>,
-    log: &Asked,
+    log: &RequestLog,
 ) -> std::io::Result<()> {
     assert_eq!(stream.read_u8().await?, 5);
     let methods = counted(&mut stream).await?;
@@ -179,7 +179,7 @@ async fn the_settings_proxy_is_for_hosts_it_does_not_exclude() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
-    let (port, asked) = connect_proxy(server.port).await;
+    let (port, requests) = connect_proxy(server.port).await;
     let dial = |url: String| {
         let settings = NetworkSettings {
             proxy: ProxySettings::Fixed {
@@ -191,22 +191,22 @@ async fn the_settings_proxy_is_for_hosts_it_does_not_exclude() {
         TestLink::dial_by(settings, target(url), 64)
     };
     echoes(dial("ws://server.invalid/echo".to_owned())).await;
-    assert_eq!(asked.lock().unwrap().len(), 1);
+    assert_eq!(requests.lock().unwrap().len(), 1);
     // Loopback is reached directly, and what is spared is resolved here.
     echoes(dial(server.url("/echo"))).await;
     let (_, end) = dial("ws://spared.invalid/echo".to_owned()).ended().await;
     assert_eq!(end.error.unwrap().code, Code::Dns);
-    assert_eq!(asked.lock().unwrap().len(), 1);
+    assert_eq!(requests.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn no_proxy_is_used_for_a_denied_address() {
-    let (proxy, asked) = connect_proxy(1).await;
+    let (proxy, requests) = connect_proxy(1).await;
     for url in ["ws://169.254.169.254/latest", "ws://[::ffff:169.254.169.254]/"] {
         let end = failure(through(format!("http://127.0.0.1:{proxy}"), url)).await;
         assert_eq!(end.error.unwrap().code, Code::UrlDenied, "{url}");
     }
-    assert!(asked.lock().unwrap().is_empty());
+    assert!(requests.lock().unwrap().is_empty());
     // And no session makes a proxy of such an address.
     let end = failure(through("http://169.254.169.254:80", "ws://server.example/")).await;
     assert_eq!(end.error.unwrap().code, Code::Proxy);

@@ -166,7 +166,10 @@ async fn messages_are_exchanged_over_tls() {
     for size in [0, 1, 125, 126, 16_384, 65_536, 1_048_577, 16 * 1024 * 1024] {
         let payload = payload(size, size % 2 == 0);
         echo.transmit(payload.clone());
-        assert!(echo.message().await == payload, "{size} bytes came back changed");
+        assert!(
+            echo.message().await == payload,
+            "{size} bytes were echoed changed"
+        );
     }
     echo.dials.ping(DIAL, 5);
     assert_eq!(echo.pong().await, 5);

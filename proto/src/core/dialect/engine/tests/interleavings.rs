@@ -168,7 +168,7 @@ impl World {
             Step::Noop => self.server.is_upgrading() && self.get == Request::Open,
             Step::Resume => self.paused,
             Step::Pause => !self.was_paused,
-            // The server's patience with an upgrade is over.
+            // The server's upgrade timeout has passed.
             Step::Cut => {
                 is_open && !self.server.is_on_socket() && socket.is_some_and(|socket| !socket.is_cut)
             }

@@ -60,7 +60,7 @@ fn polling_is_opened_and_posts_what_fits() {
     engine.transmit(Payload::text("40"));
     assert!(
         actions(&mut engine).is_empty(),
-        "nothing is said before the greeting"
+        "nothing is sent before the handshake"
     );
     engine.get_answered(&answer(200, GREETING));
     assert_eq!(

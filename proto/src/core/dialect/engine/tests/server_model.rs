@@ -73,7 +73,7 @@ impl Server {
         self.waiting.push_back(format!("4e{}", self.emitted));
     }
 
-    /// The socket is gone, or it has waited for the upgrade packet for too long.
+    /// The socket is closed, or it has waited for the upgrade packet for too long.
     pub(super) const fn abort_upgrade(&mut self) {
         self.upgrading = false;
     }

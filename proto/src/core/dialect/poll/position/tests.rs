@@ -95,7 +95,7 @@ fn a_header_carries_the_cursor_and_an_etag_is_sent_as_if_none_match() {
     assert_eq!(
         request(&position, &poll).1,
         [("X-From".to_owned(), "n1".to_owned())],
-        "another question has no tag yet"
+        "another request has no tag yet"
     );
     position.read_all(&poll, &tagged, false).unwrap();
     // The newest tag counts, and none if there is none any more.
@@ -104,18 +104,18 @@ fn a_header_carries_the_cursor_and_an_etag_is_sent_as_if_none_match() {
     later.read_all(&poll, &tagged, false).unwrap();
     for (tagged, tags) in [(&tagged, 1), (&newer, 1), (&answer(&[], "text"), 0)] {
         later.read_all(&poll, tagged, false).unwrap();
-        let said = request(&later, &poll).1;
-        let said: Vec<&str> = said
+        let sent = request(&later, &poll).1;
+        let sent: Vec<&str> = sent
             .iter()
             .filter(|(name, _)| name == "If-None-Match")
             .map(|(_, value)| value.as_str())
             .collect();
-        assert_eq!(said.len(), tags);
-        assert_eq!(said.first().copied(), tagged.header("etag"));
+        assert_eq!(sent.len(), tags);
+        assert_eq!(sent.first().copied(), tagged.header("etag"));
     }
-    let said = request(&position, &poll).1;
-    let said: Vec<(&str, &str)> = said.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    assert_eq!(said, [("If-None-Match", "\"e\""), ("X-From", "n1")]);
+    let sent = request(&position, &poll).1;
+    let sent: Vec<(&str, &str)> = sent.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    assert_eq!(sent, [("If-None-Match", "\"e\""), ("X-From", "n1")]);
     assert!(position.is_known());
 }
 

@@ -316,14 +316,14 @@ fn the_number_of_subscriptions_is_limited() {
 #[test]
 fn messages_are_restored_from_their_journal_records() {
     let mut before = Bench::new();
-    before.send(message("gone"));
+    before.send(message("sent"));
     before.link = LinkView::dialling_for_tests();
     before.send(message("waiting"));
     let records = before.outgoing.snapshot(now(0));
     assert_eq!(
         records.len(),
         3,
-        "two messages, and that one may have gone: {records:?}"
+        "two messages, and that one may have been sent: {records:?}"
     );
     let mut after = Bench::new();
     after.link = LinkView::dialling_for_tests();
@@ -339,7 +339,7 @@ fn messages_are_restored_from_their_journal_records() {
         }
     }
     let ended = after.after(now(5), |outgoing, at| outgoing.link_lost(at, u64::MAX));
-    assert_eq!(ended, ["gone: unknown"]);
+    assert_eq!(ended, ["sent: unknown"]);
     assert_eq!(after.outgoing.unfinished().total, 1);
     assert_eq!(after.send(message("new"))[0], "journal 3", "numbers go on");
 }
