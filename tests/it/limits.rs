@@ -40,13 +40,13 @@ fn send(sent: Vec<Message>) -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let sent = sent.clone();
-            std::thread::spawn(move || say(stream, sent));
+            std::thread::spawn(move || send_all(stream, sent));
         }
     });
     url
 }
 
-fn say(stream: TcpStream, sent: Vec<Message>) {
+fn send_all(stream: TcpStream, sent: Vec<Message>) {
     let Ok(mut socket) = tungstenite::accept(stream) else {
         return;
     };
@@ -168,7 +168,10 @@ fn a_full_disk_loses_no_message_and_deletes_no_journal() {
             && message.contains("durability is `memory` now")
             && message.contains("No space left on device")
     });
-    assert!(frames, "a `state` reports that messages are in memory now, and why");
+    assert!(
+        frames,
+        "a `state` reports that messages are in memory now, and why"
+    );
     extension.send(&json!({"type": "send", "session": "echo", "id": "last", "text": "last"}));
     let accepted = extension.find("accepted", |frame| {
         frame["type"] == "accepted" && frame["id"] == "last"

@@ -12,14 +12,14 @@ use super::{TestLink, target};
 async fn echo(url: String) -> Vec<Incoming> {
     let mut target = target(url);
     target.compression = true;
-    let mut line = TestLink::dial(target);
+    let mut link = TestLink::dial(target);
     let mut received = Vec::new();
     loop {
-        match line.next().await {
+        match link.next().await {
             LinkEvent::Messages(messages) => {
                 for message in &messages {
                     if let Incoming::Message(payload) = message {
-                        line.transmit(payload.clone());
+                        link.transmit(payload.clone());
                     }
                 }
                 received.extend(messages);

@@ -45,8 +45,8 @@ fn parameters(extensions: &str) -> Vec<&str> {
     parameters
 }
 
-async fn agreed(line: &mut TestLink) -> String {
-    line.opened().await.1.expect("no compression was agreed to")
+async fn agreed(link: &mut TestLink) -> String {
+    link.opened().await.1.expect("no compression was agreed to")
 }
 
 /// Every kind of message, in both directions.
@@ -112,9 +112,9 @@ async fn without_the_offer_nothing_is_compressed() {
     let Some(server) = Server::ws(r#"{"deflate":{"threshold":0}}"#).await else {
         return;
     };
-    let mut line = TestLink::dial(target(server.url("/flood?count=10")));
-    assert_eq!(line.opened().await, (None, None));
-    assert_eq!(line.messages(1).await[0], text(expected_message(0, 100)));
+    let mut link = TestLink::dial(target(server.url("/flood?count=10")));
+    assert_eq!(link.opened().await, (None, None));
+    assert_eq!(link.messages(1).await[0], text(expected_message(0, 100)));
 }
 
 #[tokio::test]
@@ -122,9 +122,9 @@ async fn a_server_without_compression_is_accepted() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
-    let mut line = TestLink::dial(offered(server.url("/flood?count=10")));
-    assert_eq!(line.opened().await, (None, None));
-    assert_eq!(line.messages(1).await[0], text(expected_message(0, 100)));
+    let mut link = TestLink::dial(offered(server.url("/flood?count=10")));
+    assert_eq!(link.opened().await, (None, None));
+    assert_eq!(link.messages(1).await[0], text(expected_message(0, 100)));
 }
 
 #[tokio::test]
@@ -134,15 +134,15 @@ async fn a_message_inflating_above_the_limit_is_skipped_and_the_link_stays_open(
     };
     let mut target = offered(server.url("/fragments?parts=1&size=5000"));
     target.max_message = 4999;
-    let mut line = TestLink::dial(target);
-    line.opened().await;
-    assert_eq!(line.messages(1).await, [Incoming::TooLarge { bytes: None }]);
-    line.dials.ping(super::DIAL, 7);
-    assert_eq!(line.pong().await, 7);
+    let mut link = TestLink::dial(target);
+    link.opened().await;
+    assert_eq!(link.messages(1).await, [Incoming::TooLarge { bytes: None }]);
+    link.dials.ping(super::DIAL, 7);
+    assert_eq!(link.pong().await, 7);
 }
 
 /// A server that agreed to compress and sends these frames.
-async fn saying(frames: Vec<u8>) -> TestLink {
+async fn sending(frames: Vec<u8>) -> TestLink {
     let (listener, port) = super::servers::listen().await;
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
@@ -162,7 +162,7 @@ async fn invalid_compressed_data_ends_only_the_link() {
         frame(0xc2, [0xff; 20]),
         frame(0xc1, [0x07]),
     ] {
-        let mut line = saying(
+        let mut link = sending(
             [
                 rubbish,
                 frame(0xc1, [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]),
@@ -172,10 +172,10 @@ async fn invalid_compressed_data_ends_only_the_link() {
         )
         .await;
         // Either it is an error, or valid by accident; it must never hang.
-        line.ended().await;
+        link.ended().await;
     }
-    let mut line = saying(frame(0xc2, [0x07; 20])).await;
-    let (_, end) = line.ended().await;
+    let mut link = sending(frame(0xc2, [0x07; 20])).await;
+    let (_, end) = link.ended().await;
     assert_eq!(end.error.unwrap().code, Code::ServerProtocol);
 }
 

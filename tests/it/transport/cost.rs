@@ -71,12 +71,12 @@ async fn a_flood_is_read() {
             peer.until_end().await;
         })
         .await;
-        let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-        line.opened().await;
+        let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+        link.opened().await;
         let begun = Instant::now();
         let (mut got, mut events) = (0, 0);
         while got < count {
-            if let LinkEvent::Messages(more) = line.next().await {
+            if let LinkEvent::Messages(more) = link.next().await {
                 got += more.len();
                 events += 1;
             }

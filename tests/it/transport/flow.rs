@@ -31,15 +31,15 @@ async fn a_ping_proves_what_was_transmitted_before_it() {
         seen
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
-    line.transmit(Payload::text("one"));
-    line.dials.ping(DIAL, 11);
-    line.transmit(Payload::Json("{}".into()));
-    line.dials.ping(DIAL, 12);
-    line.written(2).await;
-    assert_eq!((line.pong().await, line.pong().await), (11, 12));
-    drop(line);
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
+    link.transmit(Payload::text("one"));
+    link.dials.ping(DIAL, 11);
+    link.transmit(Payload::Json("{}".into()));
+    link.dials.ping(DIAL, 12);
+    link.written(2).await;
+    assert_eq!((link.pong().await, link.pong().await), (11, 12));
+    drop(link);
     let seen = server.await.unwrap();
     assert_eq!(
         seen,
@@ -59,9 +59,9 @@ async fn pings_are_answered_and_count_as_activity() {
         peer.frame().await
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
-    let event = line.next().await;
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
+    let event = link.next().await;
     assert!(matches!(event, LinkEvent::Alive), "{event:?}");
     assert_eq!(server.await.unwrap(), pong("are you there?"));
 }
@@ -78,8 +78,8 @@ async fn every_ping_of_a_burst_is_answered_in_order() {
         answers
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
     let expected: Vec<_> = (0..10).map(|n| pong(format!("{n}"))).collect();
     assert_eq!(server.await.unwrap(), expected);
 }
@@ -95,12 +95,12 @@ async fn part_of_a_message_counts_as_activity() {
         peer.until_end().await;
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
-    let event = line.next().await;
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
+    let event = link.next().await;
     assert!(matches!(event, LinkEvent::Alive), "{event:?}");
     go.send(()).unwrap();
-    assert_eq!(line.messages(1).await, [binary(vec![1; 100_000])]);
+    assert_eq!(link.messages(1).await, [binary(vec![1; 100_000])]);
 }
 
 #[tokio::test]
@@ -121,22 +121,22 @@ async fn a_paused_link_answers_pings_and_writes_and_loses_nothing() {
         written
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
-    line.dials.pause(DIAL);
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
+    link.dials.pause(DIAL);
     paused.send(()).unwrap();
-    line.transmit(Payload::text("while paused"));
+    link.transmit(Payload::text("while paused"));
     loop {
-        match line.next().await {
+        match link.next().await {
             LinkEvent::Written(1) => break,
             LinkEvent::Alive => {}
             other => panic!("while paused: {other:?}"),
         }
     }
-    line.dials.resume(DIAL);
+    link.dials.resume(DIAL);
     let expected: Vec<_> = (0..2000).map(|n| text(n.to_string())).collect();
-    assert_eq!(line.messages(2000).await, expected);
-    drop(line);
+    assert_eq!(link.messages(2000).await, expected);
+    drop(link);
     assert_eq!(server.await.unwrap().unwrap().payload, b"while paused");
 }
 
@@ -159,9 +159,9 @@ async fn a_paused_link_eventually_stops_reading() {
         sent
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
-    line.dials.pause(DIAL);
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
+    link.dials.pause(DIAL);
     assert!(server.await.unwrap() < 10_000, "everything was read");
 }
 
@@ -183,16 +183,16 @@ async fn messages_of_a_server_that_does_not_read_are_received() {
         bytes
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
     for _ in 0..20 {
-        line.transmit(payload(1_000_000, false));
+        link.transmit(payload(1_000_000, false));
     }
     let expected: Vec<_> = (0..100).map(|n| text(n.to_string())).collect();
-    assert_eq!(line.messages(100).await, expected);
+    assert_eq!(link.messages(100).await, expected);
     got.send(()).unwrap();
-    line.written(20).await;
-    line.dials.hang_up(DIAL, 1000, String::new());
+    link.written(20).await;
+    link.dials.hang_up(DIAL, 1000, String::new());
     assert_eq!(server.await.unwrap(), 20_000_002);
 }
 
@@ -215,19 +215,19 @@ async fn a_link_whose_events_are_not_read_still_writes_and_loses_nothing() {
     })
     .await;
     let target = target(format!("ws://127.0.0.1:{port}"));
-    let mut line = TestLink::dial_by(NetworkSettings::default(), target, 1);
-    line.opened().await;
-    line.transmit(Payload::text("hello"));
+    let mut link = TestLink::dial_by(NetworkSettings::default(), target, 1);
+    link.opened().await;
+    link.transmit(Payload::text("hello"));
     // Nothing is taken until the queue has been full for a while.
-    while line.events.is_empty() {
+    while link.events.is_empty() {
         tokio::task::yield_now().await;
     }
     for _ in 0..1000 {
         tokio::task::yield_now().await;
     }
     let expected: Vec<_> = (0..COUNT).map(|n| text(n.to_string())).collect();
-    assert_eq!(line.messages(COUNT).await, expected);
-    drop(line);
+    assert_eq!(link.messages(COUNT).await, expected);
+    drop(link);
     server.await.unwrap();
 }
 
@@ -239,12 +239,12 @@ async fn many_messages_arrive_in_few_events() {
         peer.until_end().await;
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
     let mut messages = Vec::new();
     let mut largest = 0;
     while messages.len() < 1000 {
-        if let LinkEvent::Messages(more) = line.next().await {
+        if let LinkEvent::Messages(more) = link.next().await {
             largest = largest.max(more.len());
             messages.extend(more);
         }
@@ -266,21 +266,21 @@ async fn closing_writes_transmitted_messages_then_closes_without_events() {
         frames
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
     for n in 0..50 {
-        line.transmit(Payload::text(n.to_string()));
+        link.transmit(Payload::text(n.to_string()));
     }
-    line.dials.hang_up(DIAL, 4000, "bye".to_owned());
+    link.dials.hang_up(DIAL, 4000, "bye".to_owned());
     let frames = server.await.unwrap();
     let mut expected: Vec<_> = (0..50).map(|n| (0x81, n.to_string().into_bytes())).collect();
     expected.push((0x88, close(4000, "bye")));
     assert_eq!(frames, expected);
-    tokio::time::timeout(TEST_TIMEOUT, line.dials.settle())
+    tokio::time::timeout(TEST_TIMEOUT, link.dials.settle())
         .await
         .unwrap();
-    drop(line.dials);
-    while let Some((_, event)) = line.events.recv().await {
+    drop(link.dials);
+    while let Some((_, event)) = link.events.recv().await {
         assert!(!matches!(event, LinkEvent::Ended(_)), "{event:?}");
     }
 }
@@ -291,10 +291,10 @@ async fn a_server_that_ignores_the_close_frame_is_disconnected() {
         peer.until_end().await;
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
-    line.dials.hang_up(DIAL, 1000, String::new());
-    tokio::time::timeout(TEST_TIMEOUT, line.dials.settle())
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
+    link.dials.hang_up(DIAL, 1000, String::new());
+    tokio::time::timeout(TEST_TIMEOUT, link.dials.settle())
         .await
         .unwrap();
     server.await.unwrap();
@@ -308,15 +308,15 @@ async fn after_a_reset_taken_is_between_written_and_transmitted() {
         peer.stream.set_zero_linger().unwrap();
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
     for _ in 0..200 {
-        line.transmit(payload(100_000, false));
+        link.transmit(payload(100_000, false));
     }
-    let mut written = line.written(1).await;
+    let mut written = link.written(1).await;
     go.send(()).unwrap();
     let end = loop {
-        match line.next().await {
+        match link.next().await {
             LinkEvent::Written(count) => written = count,
             LinkEvent::Ended(end) => break end,
             _ => {}
@@ -339,19 +339,19 @@ async fn one_fast_server_does_not_fill_the_shared_queue() {
         peer.until_end().await;
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
     let mut received = Vec::new();
     while received.len() < ON_THE_WAY / 2 {
-        if let LinkEvent::Messages(messages) = line.next_on_its_way().await {
+        if let LinkEvent::Messages(messages) = link.next_on_its_way().await {
             received.extend(messages);
         }
     }
     // Whoever writes is not kept waiting.
     for n in 1..=20 {
-        line.transmit(Payload::text("up"));
+        link.transmit(Payload::text("up"));
         loop {
-            match line.next_on_its_way().await {
+            match link.next_on_its_way().await {
                 LinkEvent::Messages(messages) => received.extend(messages),
                 LinkEvent::Written(written) if written == n => break,
                 _ => {}
@@ -363,9 +363,9 @@ async fn one_fast_server_does_not_fill_the_shared_queue() {
         "{} reported although none were read",
         received.len()
     );
-    line.dials.took(DIAL, credit::cost(&received));
+    link.dials.took(DIAL, credit::cost(&received));
     while received.len() < SENT {
-        received.extend(line.messages(1).await);
+        received.extend(link.messages(1).await);
     }
     let expected: Vec<_> = (0..SENT).map(|n| text(n.to_string())).collect();
     assert_eq!(received, expected);

@@ -66,17 +66,17 @@ async fn header_names_are_spelled_alike_in_every_request_of_a_connection() {
     target.transport = TransportKind::Http {
         post: Some((url.clone(), vec![("X-POST".to_owned(), "p".to_owned())])),
     };
-    let mut line = TestLink::dial(target);
+    let mut link = TestLink::dial(target);
     let fetch = Fetch {
         url,
         headers: vec![("Last-Event-ID".to_owned(), "5".to_owned())],
         timeout: TEST_TIMEOUT,
         streaming: false,
     };
-    line.dials.fetch(DIAL, Box::new(fetch));
-    line.next().await;
-    line.transmit(Payload::Text(Bytes::from_static(b"DNT: not a header\r\n\r\n")));
-    line.next().await;
+    link.dials.fetch(DIAL, Box::new(fetch));
+    link.next().await;
+    link.transmit(Payload::Text(Bytes::from_static(b"DNT: not a header\r\n\r\n")));
+    link.next().await;
     let heads = peer.await.unwrap();
     assert_has(
         &heads[0],

@@ -91,8 +91,8 @@ async fn each_http_request_is_checked_by_itself() {
     ] {
         let mut target = of_an_extension(&format!("{base}/feed/a"));
         target.transport = TransportKind::Http { post: None };
-        let mut line = TestLink::dial_by(network(allowing(&["ws://loopback/feed/*"])), target, 64);
-        line.dials.fetch(
+        let mut link = TestLink::dial_by(network(allowing(&["ws://loopback/feed/*"])), target, 64);
+        link.dials.fetch(
             DIAL,
             Box::new(Fetch {
                 url: format!("{base}{path}").parse().unwrap(),
@@ -101,7 +101,7 @@ async fn each_http_request_is_checked_by_itself() {
                 streaming: false,
             }),
         );
-        assert_eq!(code(&line.ended().await.1), expected, "{path} {header}");
+        assert_eq!(code(&link.ended().await.1), expected, "{path} {header}");
     }
     no_connection(listener, port).await;
 }

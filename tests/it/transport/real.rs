@@ -11,34 +11,34 @@ use super::{DIAL, TestLink, expected_message, target, text};
 const SIZES: [usize; 8] = [0, 1, 125, 126, 65_535, 65_536, 1_048_577, 64 * 1024 * 1024];
 
 async fn echo(server: &Server) {
-    let mut line = TestLink::dial(target(server.url("/echo")));
-    line.opened().await;
+    let mut link = TestLink::dial(target(server.url("/echo")));
+    link.opened().await;
     for size in SIZES {
         for is_text in [true, false] {
             let payload = payload(size, is_text);
-            line.transmit(payload.clone());
+            link.transmit(payload.clone());
             assert!(
-                line.message().await == payload,
+                link.message().await == payload,
                 "{size} bytes were echoed changed"
             );
         }
     }
     let (count, window) = (2000, 200);
     for n in 0..count {
-        line.transmit(Payload::text(n.to_string()));
+        link.transmit(Payload::text(n.to_string()));
         if n % window == window - 1 {
             let expected: Vec<_> = (n + 1 - window..=n).map(|n| text(n.to_string())).collect();
-            assert_eq!(line.messages(window).await, expected);
+            assert_eq!(link.messages(window).await, expected);
         }
     }
-    line.dials.ping(DIAL, 99);
-    assert_eq!(line.pong().await, 99);
+    link.dials.ping(DIAL, 99);
+    assert_eq!(link.pong().await, 99);
 }
 
 async fn flood(server: &Server) {
-    let mut line = TestLink::dial(target(server.url("/flood?count=20000&size=100")));
-    line.opened().await;
-    let (messages, end) = line.ended().await;
+    let mut link = TestLink::dial(target(server.url("/flood?count=20000&size=100")));
+    link.opened().await;
+    let (messages, end) = link.ended().await;
     let expected: Vec<_> = (0..20_000)
         .map(|n| text(expected_message(n, 100 + n % 50)))
         .collect();
@@ -50,10 +50,10 @@ async fn flood(server: &Server) {
 }
 
 async fn fragments(server: &Server) {
-    let mut line = TestLink::dial(target(server.url("/fragments?parts=7&size=30000")));
-    line.opened().await;
+    let mut link = TestLink::dial(target(server.url("/fragments?parts=7&size=30000")));
+    link.opened().await;
     let expected: String = (0..7).map(|n| expected_message(n, 30_000)).collect();
-    assert_eq!(line.messages(1).await, [text(expected)]);
+    assert_eq!(link.messages(1).await, [text(expected)]);
 }
 
 #[tokio::test]
@@ -103,9 +103,9 @@ async fn ws_receives_our_headers_and_chooses_a_subprotocol() {
         ("Cookie".to_owned(), "session=1; other=2".to_owned()),
         ("Authorization".to_owned(), "Bearer xyz".to_owned()),
     ];
-    let mut line = TestLink::dial(target);
-    assert_eq!(line.opened().await, (Some("second".to_owned()), None));
-    let Payload::Json(json) = line.message().await else {
+    let mut link = TestLink::dial(target);
+    assert_eq!(link.opened().await, (Some("second".to_owned()), None));
+    let Payload::Json(json) = link.message().await else {
         panic!("not JSON")
     };
     let content: serde_json::Value = serde_json::from_slice(&json).unwrap();
@@ -150,14 +150,14 @@ async fn ws_receives_the_last_messages_and_the_close_code() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
-    let mut line = TestLink::dial(target(server.url("/closed")));
-    line.opened().await;
-    line.transmit(Payload::text("last words"));
-    line.dials.hang_up(DIAL, 4000, "bye".to_owned());
-    line.dials.settle().await;
-    let mut line = TestLink::dial(target(server.url("/closed?ask")));
+    let mut link = TestLink::dial(target(server.url("/closed")));
+    link.opened().await;
+    link.transmit(Payload::text("last words"));
+    link.dials.hang_up(DIAL, 4000, "bye".to_owned());
+    link.dials.settle().await;
+    let mut link = TestLink::dial(target(server.url("/closed?ask")));
     loop {
-        if let LinkEvent::Messages(messages) = line.next().await {
+        if let LinkEvent::Messages(messages) = link.next().await {
             let expected = r#"{"code":4000,"reason":"bye","heard":["last words"]}"#;
             assert_eq!(messages, [text(expected)]);
             break;

@@ -24,19 +24,19 @@ fn dial_http(port: u16, streaming: bool, timeout: Duration) -> TestLink {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
     target.transport = TransportKind::Http { post: None };
-    let mut line = TestLink::dial(target);
+    let mut link = TestLink::dial(target);
     let fetch = Fetch {
         url,
         headers: vec![("Last-Event-ID".to_owned(), "5".to_owned())],
         timeout,
         streaming,
     };
-    line.dials.fetch(DIAL, Box::new(fetch));
-    line
+    link.dials.fetch(DIAL, Box::new(fetch));
+    link
 }
 
-async fn status(line: &mut TestLink) -> u16 {
-    match line.next().await {
+async fn status(link: &mut TestLink) -> u16 {
+    match link.next().await {
         LinkEvent::Answered(answer) => answer.status,
         other => panic!("{other:?}"),
     }
@@ -63,18 +63,18 @@ async fn a_compressed_stream_is_delivered_event_by_event() {
         head
     })
     .await;
-    let mut line = dial_stream(port, super::TEST_TIMEOUT);
-    assert_eq!(status(&mut line).await, 200);
-    assert_eq!(chunk(&mut line).await, b"data: one\n\n");
+    let mut link = dial_stream(port, super::TEST_TIMEOUT);
+    assert_eq!(status(&mut link).await, 200);
+    assert_eq!(chunk(&mut link).await, b"data: one\n\n");
     received.send(()).unwrap();
-    assert_eq!(chunk(&mut line).await, b"data: two\n\n");
-    drop(line);
+    assert_eq!(chunk(&mut link).await, b"data: two\n\n");
+    drop(link);
     let head = peer.await.unwrap();
     assert!(head.contains("Accept-Encoding: gzip, deflate, br\r\n"), "{head}");
 }
 
-async fn chunk(line: &mut TestLink) -> Vec<u8> {
-    match line.next().await {
+async fn chunk(link: &mut TestLink) -> Vec<u8> {
+    match link.next().await {
         LinkEvent::Chunk(bytes) => bytes.to_vec(),
         other => panic!("{other:?}"),
     }
@@ -89,8 +89,8 @@ async fn an_unrequested_content_coding_is_a_clear_error() {
         peer.until_end().await;
     })
     .await;
-    let mut line = dial_stream(port, super::TEST_TIMEOUT);
-    let (_, end) = line.ended().await;
+    let mut link = dial_stream(port, super::TEST_TIMEOUT);
+    let (_, end) = link.ended().await;
     let error = end.error.unwrap();
     assert!(error.message.contains("content coding"), "{error:?}");
 }
@@ -114,12 +114,12 @@ async fn cookies_of_a_websocket_handshake_are_sent_with_the_next_dial() {
     target.jar = Some(1);
     let cookies = "user=me; LB=stale; gone=x".to_owned();
     target.headers.push(("Cookie".to_owned(), cookies));
-    let mut line = TestLink::dial(target.clone());
-    line.opened().await;
-    line.ended().await;
-    line.dials.dial(DIAL, Box::new(target));
-    line.opened().await;
-    drop(line);
+    let mut link = TestLink::dial(target.clone());
+    link.opened().await;
+    link.ended().await;
+    link.dials.dial(DIAL, Box::new(target));
+    link.opened().await;
+    drop(link);
     let heads = server.await.unwrap();
     assert!(
         heads[0].contains("\r\nCookie: user=me; LB=stale; gone=x\r\n"),
@@ -139,10 +139,10 @@ async fn a_redirect_on_the_same_server_is_followed() {
         drop(peer);
     })
     .await;
-    let mut line = dial_stream(port, super::TEST_TIMEOUT);
+    let mut link = dial_stream(port, super::TEST_TIMEOUT);
     peer.await.unwrap();
     // Nobody listens there any more: it was followed.
-    let (_, end) = line.ended().await;
+    let (_, end) = link.ended().await;
     assert!(end.error.is_some() && end.status.is_none(), "{end:?}");
 }
 
@@ -193,8 +193,8 @@ async fn locations_are_parsed_as_in_browsers() {
         }
         requested
     });
-    let mut line = dial_stream(port, super::TEST_TIMEOUT);
-    assert_eq!(status(&mut line).await, 200);
+    let mut link = dial_stream(port, super::TEST_TIMEOUT);
+    assert_eq!(status(&mut link).await, 200);
     let requested = server.await.unwrap();
     assert_eq!(
         requested,
@@ -207,8 +207,8 @@ async fn a_poll_follows_redirects_as_fetch_does() {
     let body = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
     for moved in [301, 302, 303, 307, 308] {
         let (port, server) = answering(vec![redirect(moved, "/second"), body.to_owned()]).await;
-        let mut line = dial_http(port, false, super::TEST_TIMEOUT);
-        assert_eq!(status(&mut line).await, 200, "{moved}");
+        let mut link = dial_http(port, false, super::TEST_TIMEOUT);
+        assert_eq!(status(&mut link).await, 200, "{moved}");
         let heads = server.await.unwrap();
         assert!(
             heads[1].starts_with("GET /second ") && heads[1].contains("X-Key: k"),
@@ -222,8 +222,8 @@ async fn a_poll_follows_redirects_as_fetch_does() {
         redirect(302, "ftp://a/"),
     ] {
         let (port, server) = answering(vec![other.clone()]).await;
-        let mut line = dial_http(port, false, super::TEST_TIMEOUT);
-        assert!((300..305).contains(&status(&mut line).await), "{other}");
+        let mut link = dial_http(port, false, super::TEST_TIMEOUT);
+        assert!((300..305).contains(&status(&mut link).await), "{other}");
         server.await.unwrap();
     }
 }
@@ -240,9 +240,9 @@ async fn a_post_is_repeated_only_for_307_and_308() {
         target.transport = TransportKind::Http {
             post: Some((target.url.clone(), Vec::new())),
         };
-        let mut line = TestLink::dial(target);
-        line.transmit(longwire::wire::payload::Payload::Text("word".into()));
-        let LinkEvent::Posted(1, answer) = line.next().await else {
+        let mut link = TestLink::dial(target);
+        link.transmit(longwire::wire::payload::Payload::Text("word".into()));
+        let LinkEvent::Posted(1, answer) = link.next().await else {
             panic!("not posted");
         };
         assert_eq!(answer.status, posted, "{moved}");
@@ -270,8 +270,8 @@ async fn a_redirect_to_another_server_carries_no_secrets() {
         peer.until_end().await;
     })
     .await;
-    let mut line = dial_stream(port, super::TEST_TIMEOUT);
-    assert_eq!(status(&mut line).await, 200);
+    let mut link = dial_stream(port, super::TEST_TIMEOUT);
+    assert_eq!(status(&mut link).await, 200);
     let head = second.await.unwrap();
     assert!(
         head.starts_with("GET /second ") && head.contains("User-Agent: mine/1"),
@@ -294,8 +294,8 @@ async fn an_endless_redirect_is_reported() {
             .await;
         }
     });
-    let mut line = dial_stream(port, super::TEST_TIMEOUT);
-    let (_, end) = line.ended().await;
+    let mut link = dial_stream(port, super::TEST_TIMEOUT);
+    let (_, end) = link.ended().await;
     let message = end.error.unwrap().message;
     assert!(message.contains("redirect"), "{message}");
     server.abort();
@@ -308,8 +308,8 @@ async fn a_withheld_response_head_is_reported_as_buffering() {
         peer.until_end().await;
     })
     .await;
-    let mut line = dial_stream(port, Duration::from_millis(100));
-    let (_, end) = line.ended().await;
+    let mut link = dial_stream(port, Duration::from_millis(100));
+    let (_, end) = link.ended().await;
     let message = end.error.unwrap().message;
     assert!(
         message.contains("buffer") && message.contains("X-Accel-Buffering"),

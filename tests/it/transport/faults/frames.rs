@@ -9,9 +9,9 @@ async fn an_end_inside_a_frame_is_a_lost_link_after_the_messages() {
         peer.send(&frame(0x81, "never finished")[..5]).await;
     })
     .await;
-    let mut line = TestLink::dial(target(secret_url(port)));
-    line.opened().await;
-    let (messages, end) = line.ended().await;
+    let mut link = TestLink::dial(target(secret_url(port)));
+    link.opened().await;
+    let (messages, end) = link.ended().await;
     assert_eq!(messages, [text("whole")]);
     assert_eq!((end.code, code(&end)), (Some(1006), Code::LinkLost));
     assert!(!end.error.unwrap().message.contains("canary"));
@@ -24,10 +24,10 @@ async fn a_reset_is_a_lost_link() {
         peer.stream.set_zero_linger().unwrap();
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
-    line.transmit(longwire::wire::payload::Payload::text("x"));
-    let (_, end) = line.ended().await;
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
+    link.transmit(longwire::wire::payload::Payload::text("x"));
+    let (_, end) = link.ended().await;
     assert_eq!((end.code, code(&end), end.taken), (Some(1006), Code::LinkLost, 1));
 }
 
@@ -48,9 +48,9 @@ async fn close_codes_and_reasons_arrive_and_are_answered() {
             answer
         })
         .await;
-        let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-        line.opened().await;
-        let (messages, end) = line.ended().await;
+        let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+        link.opened().await;
+        let (messages, end) = link.ended().await;
         assert_eq!(messages, [text("last")]);
         assert_eq!(
             (end.code, end.reason.as_deref(), end.error),
@@ -75,9 +75,9 @@ async fn a_protocol_violation_is_reported_and_closes_the_link() {
             peer.frame().await
         })
         .await;
-        let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-        line.opened().await;
-        let (messages, end) = line.ended().await;
+        let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+        link.opened().await;
+        let (messages, end) = link.ended().await;
         assert_eq!(messages, [text("fine")]);
         assert_eq!((end.code, code(&end)), (Some(1006), Code::ServerProtocol));
         let frame = server.await.unwrap().expect("no close frame was received");
@@ -105,13 +105,13 @@ async fn an_oversize_message_is_reported_in_order_and_the_link_stays_open() {
     .await;
     let mut target = target(format!("ws://127.0.0.1:{port}"));
     target.max_message = 1000;
-    let mut line = TestLink::dial(target);
-    line.opened().await;
+    let mut link = TestLink::dial(target);
+    link.opened().await;
     let skipped = Incoming::TooLarge {
         bytes: Some(3_000_000),
     };
-    assert_eq!(line.messages(3).await, [text("fine"), skipped, text("behind")]);
-    line.dials.transmit(DIAL, Payload::text("still here"));
+    assert_eq!(link.messages(3).await, [text("fine"), skipped, text("behind")]);
+    link.dials.transmit(DIAL, Payload::text("still here"));
     let frame = server.await.unwrap().expect("the link is open");
     assert_eq!(frame.payload, b"still here");
 }

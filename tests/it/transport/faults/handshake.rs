@@ -123,8 +123,8 @@ async fn response_heads_that_browsers_accept_are_accepted() {
         let lines = lines.to_owned();
         let shown: String = lines.chars().take(40).collect();
         let (port, server) = scripted(move |mut peer| async move { peer.accept(&lines).await }).await;
-        let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}/")));
-        match line.next().await {
+        let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}/")));
+        match link.next().await {
             LinkEvent::Opened { .. } => {}
             other => panic!("{shown}: {other:?}"),
         }
@@ -150,12 +150,12 @@ async fn an_endless_response_head_is_reported() {
 
 #[tokio::test]
 async fn unrequested_extensions_and_subprotocols_are_refused() {
-    for line in [
+    for header_line in [
         "Sec-WebSocket-Extensions: permessage-deflate\r\n",
         "Sec-WebSocket-Protocol: surprise\r\n",
     ] {
-        let (port, _) = scripted(move |mut peer| async move { peer.accept(line).await }).await;
-        assert_eq!(code(&refused(port).await), Code::Handshake, "{line}");
+        let (port, _) = scripted(move |mut peer| async move { peer.accept(header_line).await }).await;
+        assert_eq!(code(&refused(port).await), Code::Handshake, "{header_line}");
     }
 }
 
@@ -173,9 +173,9 @@ async fn a_connection_token_list_and_early_messages_are_accepted() {
         peer.until_end().await;
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.opened().await;
-    assert_eq!(line.messages(2).await, [text("early"), text("later")]);
-    drop(line);
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.opened().await;
+    assert_eq!(link.messages(2).await, [text("early"), text("later")]);
+    drop(link);
     server.await.unwrap();
 }

@@ -29,8 +29,8 @@ async fn refused(port: u16) -> LinkEnd {
 }
 
 async fn failing(target: longwire::core::io::Target, port: u16) -> LinkEnd {
-    let mut line = TestLink::dial(target);
-    let end = match line.next().await {
+    let mut link = TestLink::dial(target);
+    let end = match link.next().await {
         LinkEvent::Ended(end) => end,
         other => panic!("not refused: {other:?}"),
     };
@@ -119,7 +119,7 @@ async fn no_error_message_names_internals() {
             target.transport = kind;
             let url = target.url.clone();
             let is_http = matches!(target.transport, TransportKind::Http { .. });
-            let mut line = TestLink::dial(target);
+            let mut link = TestLink::dial(target);
             if is_http {
                 let fetch = Fetch {
                     url,
@@ -127,10 +127,10 @@ async fn no_error_message_names_internals() {
                     timeout: TEST_TIMEOUT,
                     streaming: true,
                 };
-                line.dials.fetch(DIAL, Box::new(fetch));
+                link.dials.fetch(DIAL, Box::new(fetch));
             }
             loop {
-                match line.next().await {
+                match link.next().await {
                     LinkEvent::Ended(end) => {
                         let error = end.error.map(|error| error.message).unwrap_or_default();
                         received.push(format!("{error} {}", end.reason.unwrap_or_default()));
@@ -162,8 +162,8 @@ async fn no_error_message_names_internals() {
 #[tokio::test]
 async fn international_names_are_dialled_as_in_browsers() {
     let (port, server) = scripted(|mut peer| async move { peer.accept("").await }).await;
-    let mut line = TestLink::dial(target(format!("ws://bücher.localhost:{port}/")));
-    line.opened().await;
+    let mut link = TestLink::dial(target(format!("ws://bücher.localhost:{port}/")));
+    link.opened().await;
     let head = server.await.unwrap();
     assert!(
         head.contains(&format!("Host: xn--bcher-kva.localhost:{port}\r\n")),
@@ -180,8 +180,8 @@ async fn a_port_without_listener_is_refused() {
 
 #[tokio::test]
 async fn an_unknown_host_name_is_a_dns_error() {
-    let mut line = TestLink::dial(target("ws://no-such-host.invalid:1/?token=canary"));
-    let (_, end) = line.ended().await;
+    let mut link = TestLink::dial(target("ws://no-such-host.invalid:1/?token=canary"));
+    let (_, end) = link.ended().await;
     let error = end.error.unwrap();
     assert_eq!(error.code, Code::Dns);
     assert!(
@@ -194,11 +194,11 @@ async fn an_unknown_host_name_is_a_dns_error() {
 #[tokio::test]
 async fn a_dial_ends_exactly_once() {
     let (port, _) = upgraded(|mut peer| async move { peer.send(frame(0x88, close(1000, ""))).await }).await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
-    line.ended().await;
-    line.dials.settle().await;
-    drop(line.dials);
-    assert!(line.events.recv().await.is_none());
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    link.ended().await;
+    link.dials.settle().await;
+    drop(link.dials);
+    assert!(link.events.recv().await.is_none());
 }
 
 #[tokio::test]
@@ -208,14 +208,14 @@ async fn a_dial_closed_while_dialling_emits_no_event() {
         peer.stream.read_u8().await.is_err()
     })
     .await;
-    let mut line = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
+    let mut link = TestLink::dial(target(format!("ws://127.0.0.1:{port}")));
     while server.is_finished() {
         tokio::task::yield_now().await;
     }
-    line.dials.hang_up(DIAL, 1000, String::new());
-    tokio::time::timeout(TEST_TIMEOUT, line.dials.settle())
+    link.dials.hang_up(DIAL, 1000, String::new());
+    tokio::time::timeout(TEST_TIMEOUT, link.dials.settle())
         .await
         .unwrap();
-    drop(line.dials);
-    assert!(line.events.recv().await.is_none());
+    drop(link.dials);
+    assert!(link.events.recv().await.is_none());
 }

@@ -122,11 +122,11 @@ fn through(proxy: impl Into<String>, url: &str) -> Target {
     target
 }
 
-async fn echoes(mut line: TestLink) {
-    line.opened().await;
+async fn echoes(mut link: TestLink) {
+    link.opened().await;
     for size in [5, 300_000] {
-        line.transmit(payload(size, true));
-        assert!(line.message().await == payload(size, true));
+        link.transmit(payload(size, true));
+        assert!(link.message().await == payload(size, true));
     }
 }
 
@@ -218,11 +218,11 @@ async fn a_long_link_through_a_proxy_closes_as_usual() {
         return;
     };
     let (port, _) = socks_proxy(server.port, None).await;
-    let mut line = TestLink::dial(through(
+    let mut link = TestLink::dial(through(
         format!("socks5://127.0.0.1:{port}"),
         "ws://server.invalid/close?code=4002&reason=x",
     ));
-    let (_, end) = line.ended().await;
+    let (_, end) = link.ended().await;
     assert_eq!((end.code, end.error), (Some(4002), None));
-    line.transmit(Payload::text("nobody hears this"));
+    link.transmit(Payload::text("nobody hears this"));
 }

@@ -13,11 +13,11 @@ async fn insecure_applies_to_the_named_host_only() {
         insecure_hosts: vec!["LOCALHOST".to_owned()],
         ..TlsSettings::default()
     };
-    let mut named = line(insecure(), at("localhost", &server, "/echo"));
+    let mut named = link(insecure(), at("localhost", &server, "/echo"));
     named.opened().await;
     named.transmit(Payload::text("still secret"));
     assert_eq!(named.message().await, Payload::text("still secret"));
-    failed(line(insecure(), at("127.0.0.1", &server, "/echo"))).await;
+    failed(link(insecure(), at("127.0.0.1", &server, "/echo"))).await;
 }
 
 #[tokio::test]
@@ -35,9 +35,9 @@ async fn insecure_accepts_unknown_critical_extensions() {
         insecure_hosts: vec!["localhost".to_owned()],
         ..TlsSettings::default()
     };
-    let mut named = line(insecure, at("localhost", &server, "/echo"));
+    let mut named = link(insecure, at("localhost", &server, "/echo"));
     named.opened().await;
-    failed(line(authority.trusted(), at("localhost", &server, "/echo"))).await;
+    failed(link(authority.trusted(), at("localhost", &server, "/echo"))).await;
 }
 
 /// What no library of today takes: X.509 of version 1, signed with a short key.
@@ -112,15 +112,15 @@ async fn insecure_accepts_obsolete_certificates() {
             insecure_hosts,
             ..TlsSettings::default()
         };
-        let mut line = line(settings, target.clone());
+        let mut link = link(settings, target.clone());
         let fetch = Fetch {
             url: url.clone(),
             headers: Vec::new(),
             timeout: crate::transport::TEST_TIMEOUT,
             streaming: false,
         };
-        line.dials.fetch(DIAL, Box::new(fetch));
-        line
+        link.dials.fetch(DIAL, Box::new(fetch));
+        link
     };
     match asks(vec!["localhost".to_owned()]).next().await {
         LinkEvent::Answered(answer) => assert_eq!(answer.status, 200),

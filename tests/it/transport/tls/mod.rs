@@ -87,7 +87,7 @@ impl Authority {
     }
 }
 
-fn line(tls: TlsSettings, target: Target) -> TestLink {
+fn link(tls: TlsSettings, target: Target) -> TestLink {
     let settings = NetworkSettings {
         tls,
         ..NetworkSettings::default()
@@ -99,8 +99,8 @@ fn at(host: &str, server: &Server, path: &str) -> Target {
     target(format!("wss://{host}:{}{path}", server.port))
 }
 
-async fn failed(mut line: TestLink) -> LinkEnd {
-    let (_, end) = line.ended().await;
+async fn failed(mut link: TestLink) -> LinkEnd {
+    let (_, end) = link.ended().await;
     assert_eq!(
         end.error.as_ref().map(|error| error.code),
         Some(Code::Tls),
@@ -115,7 +115,7 @@ async fn a_plain_text_server_fails_the_tls_handshake() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };
-    failed(line(TlsSettings::default(), at("127.0.0.1", &server, "/echo"))).await;
+    failed(link(TlsSettings::default(), at("127.0.0.1", &server, "/echo"))).await;
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn a_client_certificate_is_sent_on_request() {
         return;
     };
     // TLS 1.3 refuses us behind its handshake, and the reset that follows may outrun the alert.
-    let (_, end) = line(authority.trusted(), at("localhost", &server, "/echo"))
+    let (_, end) = link(authority.trusted(), at("localhost", &server, "/echo"))
         .ended()
         .await;
     let code = end.error.unwrap().code;
@@ -141,7 +141,7 @@ async fn a_client_certificate_is_sent_on_request() {
         client_hosts: vec!["localhost".to_owned()],
         ..authority.trusted()
     };
-    line(settings, at("localhost", &server, "/echo")).opened().await;
+    link(settings, at("localhost", &server, "/echo")).opened().await;
     // Who is not named does not see who we are.
     let elsewhere = TlsSettings {
         client_cert: Some(ClientCert {
@@ -151,7 +151,7 @@ async fn a_client_certificate_is_sent_on_request() {
         client_hosts: vec!["elsewhere.example".to_owned()],
         ..authority.trusted()
     };
-    let (_, end) = line(elsewhere, at("localhost", &server, "/echo")).ended().await;
+    let (_, end) = link(elsewhere, at("localhost", &server, "/echo")).ended().await;
     assert!(matches!(end.error.unwrap().code, Code::Tls | Code::Handshake));
 }
 
@@ -161,7 +161,7 @@ async fn messages_are_exchanged_over_tls() {
     let Some(server) = authority.server(&["localhost"], false, |_| {}).await else {
         return;
     };
-    let mut echo = line(authority.trusted(), at("localhost", &server, "/echo"));
+    let mut echo = link(authority.trusted(), at("localhost", &server, "/echo"));
     echo.opened().await;
     for size in [0, 1, 125, 126, 16_384, 65_536, 1_048_577, 16 * 1024 * 1024] {
         let payload = payload(size, size % 2 == 0);
@@ -173,7 +173,7 @@ async fn messages_are_exchanged_over_tls() {
     }
     echo.dials.ping(DIAL, 5);
     assert_eq!(echo.pong().await, 5);
-    let mut flood = line(
+    let mut flood = link(
         authority.trusted(),
         at("localhost", &server, "/flood?count=5000&size=100"),
     );
@@ -184,7 +184,7 @@ async fn messages_are_exchanged_over_tls() {
         .collect();
     assert!(messages == expected);
     assert_eq!((end.code, end.error), (Some(1000), None));
-    let (_, end) = line(authority.trusted(), at("localhost", &server, "/terminate"))
+    let (_, end) = link(authority.trusted(), at("localhost", &server, "/terminate"))
         .ended()
         .await;
     assert_eq!(
@@ -215,10 +215,10 @@ async fn no_session_is_resumed_although_the_server_offers_tickets() {
         ..NetworkSettings::default()
     };
     // One network, as the broker has: a ticket would be kept in it.
-    let mut line = TestLink::dial_by(settings, target(format!("wss://localhost:{port}/")), 64);
+    let mut link = TestLink::dial_by(settings, target(format!("wss://localhost:{port}/")), 64);
     for number in 0..3 {
         if number > 0 {
-            line.dials
+            link.dials
                 .dial(DIAL, Box::new(target(format!("wss://localhost:{port}/"))));
         }
         let (stream, _) = listener.accept().await.unwrap();
@@ -236,6 +236,6 @@ async fn no_session_is_resumed_although_the_server_offers_tickets() {
         tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 403 no\r\nContent-Length: 0\r\n\r\n")
             .await
             .unwrap();
-        line.ended().await;
+        link.ended().await;
     }
 }

@@ -9,9 +9,9 @@ async fn a_trusted_authority_is_accepted_and_alpn_is_http_1_1() {
         return;
     };
     for host in ["localhost", "127.0.0.1"] {
-        let mut line = line(authority.trusted(), at(host, &server, "/headers"));
-        line.opened().await;
-        let sent = line.message().await;
+        let mut link = link(authority.trusted(), at(host, &server, "/headers"));
+        link.opened().await;
+        let sent = link.message().await;
         let sent: serde_json::Value = serde_json::from_str(sent.as_str().unwrap()).unwrap();
         assert_eq!(sent["alpn"], "http/1.1", "{host}");
     }
@@ -25,7 +25,7 @@ async fn an_untrusted_certificate_fails_the_dial() {
     };
     // Nobody vouches for it.
     let untrusted = Authority::new();
-    let end = failed(line(untrusted.trusted(), at("localhost", &server, "/echo"))).await;
+    let end = failed(link(untrusted.trusted(), at("localhost", &server, "/echo"))).await;
     let message = end.error.unwrap().message;
     assert!(
         message.contains(&format!("localhost:{}", server.port)),
@@ -40,14 +40,14 @@ async fn an_untrusted_certificate_fails_the_dial() {
         })
         .await
         .unwrap();
-    let end = failed(line(authority.trusted(), at("localhost", &own, "/echo"))).await;
+    let end = failed(link(authority.trusted(), at("localhost", &own, "/echo"))).await;
     let message = end.error.unwrap().message;
     assert!(
         !cfg!(target_os = "linux") || message.contains("self-signed"),
         "{message}"
     );
     // It is another server.
-    failed(line(authority.trusted(), at("127.0.0.1", &server, "/echo"))).await;
+    failed(link(authority.trusted(), at("127.0.0.1", &server, "/echo"))).await;
     // Its time is over.
     let expired = authority
         .server(&["localhost"], false, |params| {
@@ -56,7 +56,7 @@ async fn an_untrusted_certificate_fails_the_dial() {
         })
         .await
         .unwrap();
-    failed(line(authority.trusted(), at("localhost", &expired, "/echo"))).await;
+    failed(link(authority.trusted(), at("localhost", &expired, "/echo"))).await;
 }
 
 #[cfg(target_os = "linux")]
