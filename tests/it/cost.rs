@@ -156,7 +156,7 @@ fn memory_is_freed_with_its_records() {
         hub.give(Input::Link(hub.links[0], LinkEvent::Messages(batch)));
     }
     let full = held() - before;
-    // What the window holds back comes once the rest is acknowledged.
+    // Messages behind the window are delivered once the others are acknowledged.
     for _ in 0..200 * 256 / 4096 + 1 {
         let ack = format!(r#"{{"type":"ack","session":"s0","seq":{}}}"#, hub.last);
         hub.frame(PortId(1000), &ack);

@@ -37,7 +37,7 @@ fn bytes(size: usize) -> i64 {
     unsafe_code,
     reason = "an allocator is unsafe by nature; this one only counts"
 )]
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(1, bytes(layout.size()));

@@ -1,6 +1,6 @@
 //! Journals of version 1, as the first released format wrote them: they load for ever, with the same meaning.
 //!
-//! `tests/fixtures/journal-v1/README.md` says how they were made. Nothing in them is ever written anew.
+//! `tests/fixtures/journal-v1/README.md` says how they were made. They are never regenerated.
 
 use std::fs;
 use std::path::{Path, PathBuf};

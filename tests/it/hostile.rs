@@ -183,7 +183,7 @@ fn a_port_with_far_too_many_unread_answers_is_closed() {
                 "options": {"reconnect": false, "proxy": "none"},
             }));
         }
-        // Three megabytes ask for a gigabyte.
+        // Three megabytes request a gigabyte.
         let asks = vec![json!({"type": "status", "id": "q"}); 60_000];
         host.send(&json!({"type": "batch", "frames": asks}));
         eventually(SOON * 3, "it is dropped", || {

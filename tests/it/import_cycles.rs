@@ -144,7 +144,7 @@ fn collect(tokens: TokenStream, here: &Module, paths: &mut Vec<Vec<String>>) {
     }
 }
 
-/// Every path that goes on from `base` with these tokens, through groups.
+/// Every path that continues from `base` with these tokens, through groups.
 fn branches(tokens: &[TokenTree], base: &[String], paths: &mut Vec<Vec<String>>) {
     match tokens.first() {
         Some(TokenTree::Ident(word)) => {

@@ -208,7 +208,7 @@ fn a_request_made_during_parsing_is_not_answered_by_that_message() {
     assert_eq!(delivered, ["accepted ", r#"message [{"a":[1,1,1"#]);
 }
 
-/// A poll whose items are these, and what the extension asks of it.
+/// A poll with these items, and the options of the extension.
 fn answer(dial: DialId, status: u16, body: String) -> Input {
     let answer = Answer {
         status,

@@ -113,7 +113,7 @@ fn a_broker_without_memory_for_large_messages_loses_only_them() {
         ),
     ] {
         open(&mut busy, session, &format!("{scheme}://{}", send(sent)), options);
-        // A server whose packets are lost may be left and come back: its small message is always lost or there.
+        // A link whose messages are lost may be redialled: its small message is either lost or delivered.
         busy.find("something behind it", |frame| {
             let is_lost = frame["type"] == "gap" || frame["state"] == "waiting";
             frame["session"] == session && (is_lost || frame.to_string().contains("small"))

@@ -1,4 +1,4 @@
-//! Replies to `open`, `reconnect` and a slow client: a popup changes nothing, credentials are asked for again, and a
+//! Replies to `open`, `reconnect` and a slow client: a popup changes nothing, credentials are requested again, and a
 //! stream that is too fast is reported.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The packages: their contents, and that their installer registers nothing without being asked.
+//! The packages: their contents, and that their installer registers nothing by itself.
 //!
 //! `scripts/release --try` installs them for real; that needs root and is not for every check.
 
@@ -215,7 +215,7 @@ fn packages_contain_the_expected_files_and_register_nothing_by_themselves() {
     install_and_remove(scratch.path(), &unpacked);
 }
 
-/// The newest version of glibc whose symbols a program asks for.
+/// The newest version of glibc whose symbols a program needs.
 fn newest_glibc(program: &Path) -> String {
     let symbols = printed(Command::new("objdump").arg("-T").arg(program));
     let versions = symbols.split(['(', ')', ' ']).filter_map(|word| {

@@ -183,7 +183,7 @@ fn a_journal_does_not_grow_with_what_the_log_has_dropped() {
         first.link(LinkEvent::Messages(texts.collect()));
     }
     assert!(first.trimmed > 8000, "{} of 10,000", first.trimmed);
-    // A segment goes when nothing in it is needed; its state is repeated by the next.
+    // A segment is removed when nothing in it is needed; its state is repeated by the next.
     let trimmed = first.trimmed;
     let needed = |segment: &&[RawRecord]| {
         segment
@@ -332,6 +332,6 @@ fn a_clean_end_mark_is_removed_before_any_other_write() {
         Output::Journal(_, JournalEntry::Append { sync, .. }) => Some(*sync),
         _ => None,
     });
-    // Otherwise a power cut leaves a journal that claims to be complete, and numbers are given twice.
+    // Otherwise a power failure leaves a journal that claims to be complete, and numbers are reused.
     assert_eq!(earliest, Some(true), "{:?}", harness.asked);
 }

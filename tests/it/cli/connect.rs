@@ -1,4 +1,4 @@
-//! `longwire connect` in scripts: what goes in, what comes out, how it ends.
+//! `longwire connect` in scripts: input, output and exit codes.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;

@@ -43,7 +43,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Starts a command that goes on.
+/// Starts a command that keeps running.
 fn spawn(scratch: &Scratch, arguments: &[&str]) -> (Child, BufReader<ChildStdout>) {
     let mut command = scratch.command();
     command
@@ -55,7 +55,7 @@ fn spawn(scratch: &Scratch, arguments: &[&str]) -> (Child, BufReader<ChildStdout
     (child, stdout)
 }
 
-/// A command that goes on, and the lines it prints.
+/// A running command, and the lines it prints.
 struct Running {
     child: Child,
     lines: Receiver<String>,

@@ -1,4 +1,4 @@
-//! Filters: a sleeping worker gets what it asked for, and nothing is lost without being counted.
+//! Filters: a stopped worker receives what it requested, and every dropped message is counted.
 
 use std::time::Duration;
 

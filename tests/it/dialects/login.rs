@@ -106,7 +106,7 @@ fn the_provider_receives_the_server_message() {
         (&json!("login"), &json!({"socket_id":"1.2"}))
     );
     assert!(written(&mut harness).is_empty());
-    // A worker that comes meanwhile is asked as well.
+    // A worker that connects meanwhile receives the request as well.
     harness.give(Input::PortClosed(PORT));
     harness.open_port(PORT, "main");
     harness.delivered.clear();

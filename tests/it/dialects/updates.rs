@@ -17,7 +17,7 @@ impl Harness {
         self.send(PORT, open);
     }
 
-    /// The old dial ends and a new one begins, which asks this.
+    /// The old dial ends and a new one begins, with this request.
     #[track_caller]
     fn expect_redial(&mut self, old: DialId) -> (DialId, Fetch) {
         match self.asked.pop_front() {
@@ -90,7 +90,7 @@ fn after_fallback_every_transport_uses_its_own_url() {
     assert_eq!(harness.next_fetch().url.path(), "/poll");
     harness.respond(dial, 200, &[], "");
     harness.delivered.clear();
-    // The running poll goes on nowhere else: the list is dialled anew from its beginning.
+    // The running poll is not resumed elsewhere: the list of transports is dialled from its beginning.
     harness.reopen(json!({"transports":["sse","poll","websocket"],"urls":urls}));
     let (_, fetch) = harness.expect_redial(dial);
     assert_eq!((fetch.url.path(), fetch.streaming), ("/events", true));
@@ -210,7 +210,7 @@ fn a_lost_link_to_the_same_server_resumes_at_its_position() {
     harness.next_fetch();
     harness.open_link(dial);
     harness.stream_chunk(dial, "id: 41\ndata: x\n\n");
-    // Options that are no part of the dial leave the link and its place.
+    // Options that are not part of the dial do not affect the link and its position.
     harness.reopen(json!({"protocol":"sse","urls":urls,"linger":5000}));
     assert!(harness.asked.is_empty(), "{:?}", harness.asked);
     harness.send(PORT, json!({"type":"reconnect","session":"s"}));

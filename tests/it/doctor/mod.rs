@@ -148,7 +148,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A server for one connection: answers with these bytes and hangs up.
+/// A server for one connection: answers with these bytes and closes.
 fn answering(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/live?token=secret", listener.local_addr().unwrap());

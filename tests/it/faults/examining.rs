@@ -44,7 +44,7 @@ fn stream(kind: &'static str, body: String) -> u16 {
         head(&stream);
         let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n\r\n{body}");
         let _ = stream.flush();
-        // It is open until the broker leaves it.
+        // It stays open until the broker closes it.
         let _ = BufReader::new(&stream).lines().count();
     })
 }

@@ -112,7 +112,7 @@ fn a_full_disk_moves_a_session_to_memory_and_reports_it() {
         "memory has it all"
     );
     observer.ack(&mut host, last);
-    // It goes on, and a worker that comes back finds everything.
+    // It continues, and a returning worker receives everything.
     host.kill();
     server.send_up_to(300, 10);
     let mut host = observer.attach(&scratch);

@@ -30,7 +30,7 @@ pub(crate) struct Observer {
     /// Why there were gaps.
     pub(crate) reasons: BTreeSet<String>,
     pub(crate) redelivered: u64,
-    /// Every epoch met.
+    /// Every epoch received.
     pub(crate) epochs: BTreeSet<String>,
     /// Resume verdicts, in order.
     pub(crate) resumes: Vec<String>,

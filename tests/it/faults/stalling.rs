@@ -77,7 +77,7 @@ fn a_message_is_neither_accepted_nor_sent_before_it_is_on_disk() {
     extension.send(&json!({"type": "send", "session": "d", "id": "1", "text": "kept", "receipt": true}));
     extension.send(&json!({"type": "ping", "id": "behind"}));
     let mut admin = RawPort::admin(&scratch);
-    // Whoever asks is answered, and sees that the message waits.
+    // A status request is answered, and shows that the message waits.
     eventually(SOON, "the message is in the outbox", || {
         (status(&mut admin)["total"]["outbox"] == 1).then_some(())
     });

@@ -1,4 +1,4 @@
-//! A WebSocket server of the test's own: it echoes, and counts up when asked.
+//! A WebSocket server of the test's own: it echoes, and sends numbers on request.
 
 use std::net::SocketAddr;
 

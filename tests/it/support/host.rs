@@ -157,7 +157,7 @@ impl HostProcess {
         }
     }
 
-    /// What was received and not asked for yet.
+    /// Frames received and not consumed yet.
     pub(crate) fn passed(&self) -> impl Iterator<Item = &Value> {
         self.passed.iter()
     }

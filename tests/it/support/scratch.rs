@@ -92,7 +92,7 @@ impl Scratch {
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.folder.path())
             .env("LONGWIRE_HOME", &self.home)
-            // A broker is found by its environment, which it otherwise shows to nobody but root.
+            // A broker is found by its environment, which only root can read otherwise.
             .env("LONGWIRE_DEBUGGABLE", "1")
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(program().parent().unwrap());

@@ -150,7 +150,7 @@ fn credentials_are_not_sent_to_another_server() {
     authorize(&mut harness, &auth_needed, "t1");
     let (dial, _) = harness.dial();
     harness.link_opens(dial);
-    // Nobody is there any more; after the linger the session rests.
+    // No client is attached; after the linger the session is paused.
     harness.send(json!({"type": "detach", "session": "s", "id": "d"}));
     harness.pass(HOUR);
     harness.dials.clear();

@@ -144,7 +144,7 @@ impl Harness {
         self.link(dial, LinkEvent::Ended(end));
     }
 
-    /// How long until the hub wants to be asked.
+    /// How long until the hub's deadline.
     pub(super) fn due(&mut self) -> Option<Duration> {
         self.hub.deadline(self.now).map(|(due, _)| due)
     }

@@ -1,7 +1,7 @@
 //! Every message of the protocol once, as the files in `tests/vectors` have it: what is read must be what is meant,
 //! and what is written must be these very bytes. The SDK's tests read the same files.
 //!
-//! It does not ask what the broker does about a frame. What each vector means is in `incoming` and `outgoing`.
+//! It does not test how the broker handles a frame. What each vector means is in `incoming` and `outgoing`.
 
 mod incoming;
 mod options;

@@ -1,4 +1,4 @@
-//! The host on its pipes: arguments, bytes, paths, the command line beside it.
+//! The host on its pipes: arguments, bytes, paths, concurrent commands.
 
 use std::fs;
 use std::process::Stdio;

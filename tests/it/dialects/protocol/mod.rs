@@ -1,4 +1,4 @@
-//! The cases of the suites of the Engine.IO 4 and Socket.IO 5 protocols turned round: they ask what a server does with a
+//! The cases of the suites of the Engine.IO 4 and Socket.IO 5 protocols with the roles reversed: they ask what a server does with a
 //! client's packets, right and wrong; here a strict server reports everything that a client must not do, and does itself
 //! what clients must tolerate.
 //!

@@ -1,4 +1,4 @@
-//! Namespaces of Socket.IO: connected with credentials, refused, left.
+//! Namespaces of Socket.IO: connected with credentials, refused, disconnected.
 
 use super::*;
 

@@ -43,7 +43,7 @@ fn events_and_acknowledgements_work_in_both_directions() {
         "match":{"ack":true},"timeout":50}),
     );
     assert_eq!(world.host.expect("response")["error"]["code"], "timeout");
-    // The server asks.
+    // The server sends an event that requests an acknowledgement.
     world
         .server
         .command(json!({"ask":"question","args":[{"deep":true}],"ns":"/chat"}));
@@ -190,7 +190,7 @@ fn the_next_worker_can_acknowledge_an_event_of_its_predecessor() {
     );
     world.send(json!({"type":"reply","session":"s","seq":again["seq"],"args":["late"]}));
     assert_eq!(world.server_reports("answers")["answers"], json!(["late"]));
-    // One that is not answered in the server's time is the server's loss; the session goes on.
+    // An event that is not answered in time fails at the server; the session continues.
     world
         .server
         .command(json!({"ask":"unanswered","args":[],"timeout":50}));

@@ -1,4 +1,4 @@
-//! Socket.IO as the hub decides about it, in virtual time: silence, old servers, early events, what a loss leaves open.
+//! Socket.IO as the hub decides about it, in virtual time: silence, old servers, early events, unknown outcomes after a lost link.
 
 mod events;
 

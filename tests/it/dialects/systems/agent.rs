@@ -1,4 +1,4 @@
-//! The agent module: requests beside the server's own events, for every client, by rules.
+//! The agent module: requests and the server's own events, for every client, by rules.
 
 use serde_json::{Value, json};
 

@@ -74,11 +74,11 @@ fn finishes_its_batch_despite_a_lost_link_and_a_terminated_worker() {
     active(&mut system);
     let mut batch = Batch::default();
     batch.receive(&mut system, "batches", 50);
-    // The link breaks in the middle, the server goes on.
+    // The link breaks in the middle, the server continues.
     system.send(json!({"type":"send","session":"batches","json":{"type":"fault"}}));
     active(&mut system);
     assert_eq!(system.status()["sessions"][0]["reconnects"], 1);
-    // So does the worker: the port closes, and another one goes on where it was.
+    // The worker stops as well: the port closes, and another one continues at its position.
     system.host.kill();
     system.host = HostProcess::chromium(&system.scratch);
     system.host.hello();

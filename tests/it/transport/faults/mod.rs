@@ -99,7 +99,7 @@ async fn no_error_message_names_internals() {
             ("proxied", TransportKind::WebSocket),
         ] {
             let (listener, port) = listen().await;
-            // It answers whatever it is asked, as often as it is.
+            // It answers every request.
             let server = tokio::spawn(async move {
                 loop {
                     let (mut stream, _) = listener.accept().await.unwrap();

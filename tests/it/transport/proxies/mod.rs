@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use super::servers::{Peer, Server, listen, payload, scripted};
 use super::{TestLink, target};
 
-/// What a proxy was asked for.
+/// The requests to a proxy.
 type RequestLog = Arc<Mutex<Vec<String>>>;
 
 /// A CONNECT proxy that leads everywhere to `server`.
@@ -53,7 +53,7 @@ async fn socks_proxy(server: u16, credentials: Option<(&'static str, &'static st
         while let Ok((stream, _)) = listener.accept().await {
             let log = log.clone();
             tokio::spawn(async move {
-                // The client may leave at any point.
+                // The client may disconnect at any point.
                 let _ = socks(stream, server, credentials, &log).await;
             });
         }
