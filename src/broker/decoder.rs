@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_joined_also_from_a_batch() {
+    fn parts_inside_batches_are_joined() {
         let mut decoder = decoder(false);
         decoder.unpack(br#"{"type":"part","part":"p","index":0,"last":false,"data":"{\"type\":\"ping\","}"#);
         assert!(decoder.decoded.is_empty());

@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_does_not_exist_is_a_dns_error() {
+    async fn an_unknown_name_is_a_dns_error() {
         let error = resolve(&place("no-such-host.invalid", 1), NONE)
             .await
             .unwrap_err();

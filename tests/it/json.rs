@@ -213,7 +213,7 @@ fn cases() -> impl Strategy<Value = (String, Vec<String>)> {
 }
 
 #[test]
-fn json_parse_accepts_and_finds_the_same() {
+fn json_parse_accepts_the_same_texts_and_finds_the_same_values() {
     let mut runner = TestRunner::new(Config::default());
     let strategy = cases();
     let mut all: Vec<(String, Vec<String>)> = (0..4000)

@@ -101,7 +101,7 @@ fn modules_import_only_what_their_row_allows() {
 }
 
 #[test]
-fn core_and_wire_depend_on_nothing_with_effects() {
+fn core_and_wire_have_no_dependency_with_side_effects() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto/Cargo.toml");
     let manifest: toml::Table = fs::read_to_string(manifest).unwrap().parse().unwrap();
     let used: Vec<_> = manifest["dependencies"].as_table().unwrap().keys().collect();

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_are_answered_in_order() {
+    fn requests_with_equal_values_are_answered_in_order() {
         let mut requests = Requests::default();
         for serial in [1, 2] {
             requests.wait(

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_value_that_it_is_about() {
+    fn an_error_names_its_value() {
         for (json, why) in [
             (
                 r#"{"raw":1,"inner":{"number":"2"}}"#,

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_frame_in_parts_has_the_bounds_of_an_id() {
+    fn part_names_are_bounded_like_ids() {
         let mut joiner = Joiner::default();
         for name in ["", "a\n", &"x".repeat(129)] {
             let error = joiner.join(&part(name, 0, true, "{}")).unwrap_err();

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_are_those_of_the_session() {
+    fn counters_belong_to_the_given_session() {
         let mut frame = json!({"id": "status", "sessions": [
             {"session": "other", "queued": 9},
             {"session": "connect", "queued": 3, "rtt": {"p50": 250}},

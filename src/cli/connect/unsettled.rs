@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_full_by_messages_or_by_bytes() {
+    fn unsettled_messages_are_limited_by_count_and_bytes() {
         let mut many = UnsettledMessages::default();
         let last = (0..MAX_UNSETTLED).map(|_| many.add(1)).last().unwrap();
         assert!(many.is_full());

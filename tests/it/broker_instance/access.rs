@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn no_process_of_the_same_user_reads_the_memory_of_host_and_broker() {
+fn processes_of_the_same_user_cannot_read_the_memory_of_host_and_broker() {
     use std::os::unix::process::CommandExt as _;
 
     let scratch = Scratch::new();

@@ -162,7 +162,7 @@ fn a_missing_runtime_folder_is_not_fatal() {
 }
 
 #[test]
-fn a_home_too_deep_for_a_socket_works() {
+fn a_home_with_a_long_path_gets_a_short_socket() {
     let scratch = Scratch::within(&"deep/".repeat(30));
     let mut host = HostProcess::chromium(&scratch);
     let broker = host.hello()["broker"].clone();

@@ -65,7 +65,7 @@ fn a_new_port_receives_unacknowledged_messages_and_the_old_one_is_fenced() {
 }
 
 #[test]
-fn an_acknowledgement_on_its_way_when_the_attachment_ends_is_ignored() {
+fn an_acknowledgement_in_flight_at_the_end_of_its_attachment_is_ignored() {
     for ends in ["superseded", "closed", "detached"] {
         let mut harness = Harness::with_client();
         let dial = harness.opens(json!({}));

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Home, ID, NAME, OTHER, json, manifests};
 
 #[test]
-fn more_ids_are_added_and_none_is_lost() {
+fn further_ids_are_added_to_a_registration() {
     let home = Home::new().with(&[".config/chromium"]);
     let before = home.tree();
     let path = home.path(".config/chromium/NativeMessagingHosts").join(NAME);

@@ -144,7 +144,7 @@ fn a_program_of_another_user_is_not_started_by_roots_doctor() {
 }
 
 #[test]
-fn under_an_open_umask_nothing_is_writable_by_others() {
+fn with_umask_zero_nothing_is_writable_by_others() {
     let home = Home::new().with(&[".config/chromium"]);
     let mut shell = std::process::Command::new("/bin/sh");
     shell

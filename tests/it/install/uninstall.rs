@@ -182,7 +182,7 @@ fn files_replacing_a_manifest_are_kept_or_restored() {
 }
 
 #[test]
-fn a_manifest_that_was_changed_by_hand_is_still_ours() {
+fn a_manually_edited_manifest_is_still_uninstalled() {
     let home = Home::new().with(&[".config/chromium"]);
     let before = home.tree();
     home.done(&["install", "--extension", ID]);

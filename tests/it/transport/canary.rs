@@ -79,7 +79,7 @@ fn assert_clean(what: &str, bytes: &[u8]) {
 }
 
 #[test]
-fn secrets_are_written_nowhere() {
+fn secrets_are_never_written() {
     let scratch = Scratch::new().with("LONGWIRE_LOG", "trace");
     let settings =
         format!("[default]\nown-proxy = true\n[proxy]\ncredentials = [\"me:{CANARY}@127.0.0.1:1\"]\n");

@@ -59,7 +59,7 @@ async fn an_idle_link_needs_little_memory() {
 
 #[tokio::test]
 #[ignore = "measures"]
-async fn a_flood_is_read() {
+async fn a_flood_of_messages_is_read() {
     for (size, count) in [(32, 1_000_000), (1024, 500_000), (1 << 20, 500)] {
         let (port, _server) = upgraded(move |mut peer| async move {
             let one = frame(0x81, vec![b'x'; size]);

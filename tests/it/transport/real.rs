@@ -91,7 +91,7 @@ async fn websockets_floods_and_fragments() {
 }
 
 #[tokio::test]
-async fn ws_receives_our_headers_and_chooses_a_subprotocol() {
+async fn ws_receives_the_headers_and_chooses_a_subprotocol() {
     let Some(server) = Server::ws("{}").await else {
         return;
     };

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_to_change() {
+    fn a_refusal_names_what_to_change() {
         let refused = |url| parse_url(url, &ExtensionRule::default()).unwrap_err().message;
         assert_eq!(
             refused("example.org/x"),

@@ -211,7 +211,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn clients_with_runs_receive_the_same_messages_as_others(
+    fn runs_deliver_the_same_messages_as_single_frames(
         steps in prop::collection::vec((0..3u64, 0..3usize, 0..3u64, any::<bool>(), any::<bool>(), prop_oneof![99 => 0..4usize, 1 => Just(4)]), 0..40)
     ) {
         let mut seq = 1;
@@ -275,7 +275,7 @@ fn a_malformed_batch_or_part_is_refused() {
 }
 
 #[test]
-fn the_field_that_is_wrong_in_a_part_or_batch_is_named() {
+fn an_invalid_field_of_a_part_or_batch_is_named() {
     for (json, names) in [
         (
             r#"{"type":"part","part":"p","index":"0","last":true,"data":""}"#,

@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_within_an_option_is_named_without_names_of_rust() {
+    fn a_bad_nested_option_value_is_named_without_rust_types() {
         for (json, names) in [
             (
                 r#"{"reconnect":{"minDelay":-1}}"#,

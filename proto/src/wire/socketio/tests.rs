@@ -21,7 +21,7 @@ fn paths_equal_those_of_engine_io_client() {
 }
 
 #[test]
-fn values_become_text_as_in_javascript() {
+fn values_are_converted_to_text_as_in_javascript() {
     let given = read(
         r#"{"query":{"z":"é","a":1.0,"n":null,"t":true},"requestTimeout":"1500","extraHeaders":{"X-N":7}}"#,
     );

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_for_the_system_they_are_shown_on() {
+    fn commands_match_the_current_system() {
         let tls = tls("[::1]:443");
         assert!(
             tls.starts_with("openssl s_client -connect [::1]:443 -servername ::1"),

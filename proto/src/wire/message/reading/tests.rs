@@ -82,7 +82,7 @@ fn a_frame_that_is_not_an_object_is_bad() {
 }
 
 #[test]
-fn a_field_of_the_wrong_type_is_named_also_within_another() {
+fn a_nested_field_of_the_wrong_type_is_named() {
     for (json, names) in [
         (r#"{"type":3}"#, "field `type`: invalid type: integer `3`"),
         (
@@ -131,7 +131,7 @@ fn a_namespace_or_arguments_without_an_event_are_refused() {
 }
 
 #[test]
-fn a_batch_that_came_in_parts_is_refused_by_name() {
+fn a_batch_sent_in_parts_is_refused_by_name() {
     let error = refused(r#"{"type":"batch","frames":[]}"#).error;
     assert_eq!(error.code, Code::BadFrame);
     assert!(error.message.contains("`batch`"), "{}", error.message);

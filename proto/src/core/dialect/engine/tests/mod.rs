@@ -54,7 +54,7 @@ fn text(text: &str) -> Vec<Incoming> {
 }
 
 #[test]
-fn polling_is_opened_and_posts_what_fits() {
+fn polling_posts_as_many_packets_as_fit() {
     let mut engine = engine(true, false);
     assert_eq!(actions(&mut engine), ["get a=1&EIO=4&transport=polling"]);
     engine.transmit(Payload::text("40"));
