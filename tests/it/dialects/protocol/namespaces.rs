@@ -53,12 +53,16 @@ fn an_unknown_namespace_is_reported() {
         }
         peer.server.command(json!({"say":sent}));
         peer.server
-            .command(json!({"say":[r#"44/random,{"message":"Invalid namespace"}"#]}));
+            .command(json!({"say":[r#"44/random,{"message":"Invalid namespace","data":{"code":7}}"#]}));
         let failed = peer.state("failed");
         let why = failed["error"]["message"].as_str().unwrap();
         assert!(
             why.contains("/random") && why.contains("Invalid namespace"),
             "{failed}"
+        );
+        assert_eq!(
+            (&failed["reason"], &failed["data"]),
+            (&json!("Invalid namespace"), &json!({"code": 7}))
         );
         if failed["namespace"] == "/random" {
             peer.state("open");

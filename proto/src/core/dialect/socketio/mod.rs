@@ -167,9 +167,9 @@ impl SocketIoSession {
         );
         let mut change = StateChange::new(State::Failed);
         change.error = Some(refusal);
+        change.reason = Some(shown);
+        change.data = data;
         if self.connection.is_main(&namespace) {
-            change.reason = Some(shown);
-            change.data = data;
             return DialectEvent::End(Box::new(DialectEnd::Refused(change)));
         }
         change.namespace = Some(namespace);
