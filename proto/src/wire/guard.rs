@@ -89,8 +89,8 @@ impl Guard {
     pub fn from_json(json: &str) -> Result<Self, String> {
         let form: GuardForm = read_object(json)?;
         Ok(Self {
-            send: lines(form.send)?,
-            receive: lines(form.receive)?,
+            send: lines(form.send).map_err(|why| format!("`send`: {why}"))?,
+            receive: lines(form.receive).map_err(|why| format!("`receive`: {why}"))?,
         })
     }
 }
@@ -101,7 +101,8 @@ fn lines(forms: Vec<GuardLineFields>) -> Result<Vec<GuardLine>, String> {
     }
     let lines: Vec<GuardLine> = forms
         .into_iter()
-        .map(GuardLineFields::read)
+        .zip(1..)
+        .map(|(line, number)| line.read().map_err(|why| format!("line {number}: {why}")))
         .collect::<Result<_, _>>()?;
     if lines.iter().map(|line| line.when.terms()).sum::<usize>() > MAX_TERMS {
         return Err(format!(

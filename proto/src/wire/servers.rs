@@ -150,7 +150,7 @@ impl Poll {
             return Err("`interval` and `timeout` must be at least 1 ms".to_owned());
         }
         if let Some(items) = &form.items {
-            check_pointer(items)?;
+            check_pointer(items).map_err(|why| format!("`items`: {why}"))?;
         }
         Ok(Self {
             interval: form.interval,
@@ -171,7 +171,7 @@ impl CursorForm {
             _ => return Err("`cursor` is read from one of `pointer`, `item` and `header`".to_owned()),
         };
         if let CursorFrom::Pointer(pointer) | CursorFrom::Item(pointer) = &from {
-            check_pointer(pointer)?;
+            check_pointer(pointer).map_err(|why| format!("`cursor`: {why}"))?;
         }
         let to = match (self.query, self.request_header) {
             (Some(query), None) => CursorTo::Query(query),

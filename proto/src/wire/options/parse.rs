@@ -270,15 +270,19 @@ fn urls(name: &str, value: &RawValue) -> Result<BTreeMap<Protocol, String>, Erro
 
 fn heartbeat(name: &str, value: &RawValue) -> Result<HeartbeatOptions, ErrorInfo> {
     let form: HeartbeatForm = read_fields(name, value)?;
-    let answers = form.answers.into_iter().map(|answer| {
-        let send = answer.send.map(|raw| payload(name, &raw)).transpose()?;
-        Ok::<_, ErrorInfo>((rule(name, &answer.when)?, send))
+    let answers = form.answers.into_iter().zip(0..).map(|(answer, at)| {
+        let named = |why| bad(name, format!("`answers[{at}]`: {why}"));
+        let send = answer.send.map(|raw| read_payload(&raw)).transpose();
+        let send = send.map_err(|error| named(error.message))?;
+        Ok::<_, ErrorInfo>((Rule::from_json(answer.when.get()).map_err(named)?, send))
     });
+    let message = form.message.map(|raw| read_payload(&raw)).transpose();
+    let expect = form.expect.map(|json| Rule::from_json(json.get())).transpose();
     Ok(HeartbeatOptions {
         interval: form.interval,
         timeout: form.timeout,
-        message: form.message.map(|raw| payload(name, &raw)).transpose()?,
-        expect: form.expect.map(|json| rule(name, &json)).transpose()?,
+        message: message.map_err(|error| bad(name, format!("`message`: {}", error.message)))?,
+        expect: expect.map_err(|why| bad(name, format!("`expect`: {why}")))?,
         interval_from: form.interval_from,
         always: form.always,
         answers: answers.collect::<Result<_, _>>()?,
@@ -376,6 +380,27 @@ mod tests {
             (
                 r#"{"heartbeat":{"intervalFrom":"a"}}"#,
                 "option `heartbeat`: `intervalFrom`: `a` is not a JSON pointer",
+            ),
+            (
+                r#"{"heartbeat":{"message":{"text":3}}}"#,
+                "option `heartbeat`: `message`: field `text`: ",
+            ),
+            (r#"{"heartbeat":{"expect":{}}}"#, "option `heartbeat`: `expect`: "),
+            (
+                r#"{"heartbeat":{"answers":[{"when":3}]}}"#,
+                "option `heartbeat`: `answers[0]`: ",
+            ),
+            (
+                r#"{"poll":{"items":"tasks"}}"#,
+                "option `poll`: `items`: `tasks` is not a JSON pointer",
+            ),
+            (
+                r#"{"poll":{"cursor":{"item":"id","query":"q"}}}"#,
+                "option `poll`: `cursor`: `id` is not a JSON pointer",
+            ),
+            (
+                r#"{"guard":{"receive":[{},{"do":"no"}]}}"#,
+                "option `guard`: `receive`: line 2: `no` is neither",
             ),
             (
                 r#"{"poll":{"cursor":{"pointer":3}}}"#,
