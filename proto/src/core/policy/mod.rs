@@ -62,7 +62,7 @@ pub(crate) fn check_url(url: &Url, rule: &ExtensionRule) -> Result<(), ErrorInfo
     let message = format!(
         "the settings do not allow this extension to dial `{}://{}`; allowed: {} (`allow`; see `longwire config`)",
         url.scheme(),
-        url.host_str().unwrap_or_default(),
+        url.authority().rsplit('@').next().unwrap_or_default(),
         if allowed.is_empty() {
             "nothing".to_owned()
         } else {
@@ -160,7 +160,9 @@ mod tests {
             refused("localhost:8787"),
             "the URL must begin with `ws://` or `wss://`, and not with `localhost:`"
         );
-        assert!(refused("ws://example.org").contains("`allow`; see `longwire config`"));
+        let message = refused("ws://me:secret@example.org:81/feed/a?token=secret");
+        assert!(message.contains("dial `ws://example.org:81`"), "{message}");
+        assert!(message.contains("`allow`; see `longwire config`"));
     }
 
     #[test]
