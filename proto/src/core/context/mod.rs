@@ -1,107 +1,27 @@
 //! What a session may touch while it handles one input: the time, the ports, the outputs, the random numbers.
 //!
-//! It holds no session; the hub makes one for every input.
+//! It holds no session; the hub makes one for every input. What it knows of a port is in `port`, of dials in `dialer`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
+mod dialer;
+mod port;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::wire::code::Code;
 use crate::wire::message::{BrokerFrame, ErrorFrame};
 use crate::wire::payload::Payload;
 use crate::wire::record::{ErrorInfo, Name, Record};
 
-use super::dial_limiter::{DialKind, DialLimiter, DialSlot};
 use super::dialect::outlines::Outlines;
 use super::identity::SessionKey;
-use super::io::{Caller, DialId, Now, Output, PortId};
-use super::random::Random;
+use super::io::{Now, Output, PortId};
 use super::recorded_log::Recorder;
-use super::rules::Rules;
 
-/// Bytes that may wait in a port's queue before record delivery to it pauses.
-const PORT_ROOM: usize = 2 * 1024 * 1024;
+pub(crate) use self::dialer::Dialer;
+pub(crate) use self::port::{ClientIdentity, Port};
+
 /// What a record costs beyond its payload.
 pub(crate) const RECORD_OVERHEAD: usize = 128;
-
-/// Sessions that a port remembers as released, at most.
-const MAX_RELEASED: usize = 256;
-
-/// One port and what it holds.
-#[derive(Debug)]
-pub(crate) struct Port {
-    pub(crate) caller: Caller,
-    /// Profile and client, once `hello` was received.
-    pub(crate) identity: Option<ClientIdentity>,
-    /// Sessions attached through this port.
-    pub(crate) attached: BTreeMap<Name, SessionKey>,
-    /// Sessions that were attached through it, most of them: acknowledgements of theirs may still be on the way.
-    released: BTreeSet<Name>,
-    /// Sessions with records for this port that its queue had no room for.
-    pub(crate) starved: BTreeSet<SessionKey>,
-    /// Cost of what is in its queue.
-    queued: usize,
-}
-
-/// Who uses a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ClientIdentity {
-    pub(crate) profile: Name,
-    pub(crate) client: Name,
-}
-
-impl Port {
-    pub(crate) const fn new(caller: Caller) -> Self {
-        Self {
-            caller,
-            identity: None,
-            attached: BTreeMap::new(),
-            released: BTreeSet::new(),
-            starved: BTreeSet::new(),
-            queued: 0,
-        }
-    }
-
-    /// A session is held through this port.
-    pub(crate) fn hold(&mut self, name: Name, session: SessionKey) {
-        self.released.remove(&name);
-        self.attached.insert(name, session);
-    }
-
-    /// A session is held through it no more.
-    pub(crate) fn release(&mut self, name: &Name, session: SessionKey) {
-        if let Some((name, _)) = self.attached.remove_entry(name) {
-            if self.released.len() >= MAX_RELEASED {
-                self.released.clear();
-            }
-            self.released.insert(name);
-        }
-        self.starved.remove(&session);
-    }
-
-    /// Whether a session was held through it before.
-    pub(crate) fn has_released(&self, name: &Name) -> bool {
-        self.released.contains(name)
-    }
-
-    /// A session has records for it that its queue has no room for.
-    pub(crate) fn starve(&mut self, session: SessionKey) {
-        self.starved.insert(session);
-    }
-
-    /// Whether another record may be queued.
-    pub(crate) const fn has_room(&self) -> bool {
-        self.queued < PORT_ROOM
-    }
-
-    pub(crate) const fn queue(&mut self, cost: usize) {
-        self.queued += cost;
-    }
-
-    pub(crate) const fn written(&mut self, cost: usize) {
-        self.queued = self.queued.saturating_sub(cost);
-    }
-}
 
 /// Everything around a session.
 #[derive(Debug)]
@@ -131,19 +51,6 @@ pub(crate) struct Watcher {
     pub(crate) sees_outgoing: bool,
     /// Records that it did not receive because it did not keep up, and that are not reported yet.
     pub(crate) missed: u64,
-}
-
-/// What dialling needs of everything around a session.
-#[derive(Debug)]
-pub(crate) struct Dialer {
-    pub(crate) random: Random,
-    /// Active dials, and their sessions.
-    dials: HashMap<DialId, SessionKey>,
-    last_dial: u64,
-    /// What the settings allow.
-    rules: Arc<Rules>,
-    /// Whose turn it is to dial.
-    limiter: DialLimiter,
 }
 
 impl Context {
@@ -282,82 +189,6 @@ impl PortWriter<'_> {
     }
 }
 
-impl Dialer {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            random: Random::new(seed),
-            dials: HashMap::new(),
-            last_dial: 0,
-            rules: Arc::default(),
-            limiter: DialLimiter::default(),
-        }
-    }
-
-    /// What the settings allow.
-    pub(crate) const fn rules(&self) -> &Arc<Rules> {
-        &self.rules
-    }
-
-    /// The settings allow this from now on.
-    pub(crate) fn set_rules(&mut self, rules: Arc<Rules>) {
-        self.rules = rules;
-    }
-
-    /// A number for a new dial; from now on only its events count for this session.
-    pub(crate) fn new_dial(&mut self, session: SessionKey) -> DialId {
-        self.last_dial += 1;
-        let dial = DialId(self.last_dial);
-        self.dials.insert(dial, session);
-        dial
-    }
-
-    /// The session of a dial, while it is active.
-    pub(crate) fn session_of(&self, dial: DialId) -> Option<SessionKey> {
-        self.dials.get(&dial).copied()
-    }
-
-    /// A dial is over; its later events are ignored.
-    pub(crate) fn forget(&mut self, dial: DialId) {
-        self.dials.remove(&dial);
-        self.limiter.end(dial);
-    }
-
-    /// Whether a session may dial at this moment. If so, `begin` must follow.
-    pub(crate) fn may_dial(&self, now: Duration, slot: &DialSlot, kind: DialKind) -> bool {
-        self.limiter.may(now, &self.rules, slot, kind)
-    }
-
-    /// A dial begins that takes its turn.
-    pub(crate) fn begin(&mut self, now: Duration, slot: DialSlot, dial: DialId) {
-        self.limiter.begin(now, &self.rules, slot, dial);
-    }
-
-    /// The handshake of a dial is over, or it has none: others may dial the same host.
-    pub(crate) fn end_handshake(&mut self, dial: DialId) {
-        self.limiter.end(dial);
-    }
-
-    /// A session waits for its turn to dial. One that waits already keeps its place.
-    pub(crate) fn wait(&mut self, session: SessionKey, slot: DialSlot, kind: DialKind) {
-        self.limiter.wait(session, slot, kind);
-    }
-
-    /// A session does not wait any more.
-    pub(crate) fn stop_waiting(&mut self, session: SessionKey) {
-        self.limiter.leave(session);
-    }
-
-    /// When to ask `next_granted` again, in boot time.
-    pub(crate) fn next_turn(&self) -> Option<Duration> {
-        self.limiter.due()
-    }
-
-    /// The next session whose turn it is to dial.
-    pub(crate) fn next_granted(&mut self, now: Duration) -> Option<SessionKey> {
-        self.limiter.next(now, &self.rules)
-    }
-}
-
 /// What a record weighs in a port's queue.
 fn cost(record: &Record) -> usize {
     record.body.cost() + RECORD_OVERHEAD
@@ -381,7 +212,7 @@ impl Context {
     /// A context for the units of a session's parts, with two ports of one extension.
     pub(crate) fn for_tests() -> Self {
         let port = || {
-            Port::new(Caller::Extension {
+            Port::new(super::io::Caller::Extension {
                 origin: "chrome-extension://a/".into(),
             })
         };
