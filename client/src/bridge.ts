@@ -261,7 +261,7 @@ export class Bridge {
    */
   async drain(): Promise<void> {
     const done = Promise.all(this.sessions.map(({ core }) => core.delivery.drain())).then(async () => {
-      while (!this.sessions.every(({ core }) => core.outgoing.queue.handedOver)) {
+      while (!this.sessions.every(({ core }) => core.outgoing.handedOver)) {
         await sleep(this.#clock, 50);
       }
     });
@@ -309,7 +309,7 @@ export class Bridge {
     this.#mode = hostError ? "browser" : "host";
     if (this.#mode !== before) this.#callbacks.emit("mode", this.#mode, hostError);
     if (!hostError && failure && NOT_INSTALLED.test(failure.code)) this.#callbacks.emit("installed", welcome);
-    this.#requests.queue.attached();
+    this.#requests.attached();
     for (const { core } of this.sessions) void core.attach();
     this.#touch();
   }
@@ -389,7 +389,7 @@ export class Bridge {
     if (!this.#closesWhenIdle) return;
     this.#clock.clearTimeout(this.#idleTimer);
     this.#idleTimer = this.#clock.setTimeout(() => {
-      const quiet = this.#requests.queue.quiet && this.sessions.every(({ core }) => core.quiet);
+      const quiet = this.#requests.quiet && this.sessions.every(({ core }) => core.quiet);
       if (quiet && this.#port.state === "ready") void this.disconnect();
       else this.#touch();
     }, IDLE);

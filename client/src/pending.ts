@@ -74,8 +74,8 @@ export const BOUND = { entries: 65536, bytes: 64 * 1024 * 1024 };
 export const FLIGHT = { entries: 512, bytes: 4 * 1024 * 1024 };
 
 /** The unsettled frames of one session, or of a bridge, in the order they were added. */
-export class PendingQueue {
-  readonly #clock: Clock;
+export abstract class PendingQueue {
+  protected readonly clock: Clock;
   readonly #post: (frame: RequestFrame | Cancel) => void;
   readonly #entries = new Map<string, PendingFrame>();
   #waiting: PendingFrame[] = [];
@@ -84,7 +84,7 @@ export class PendingQueue {
   #flight = { entries: 0, bytes: 0 };
 
   constructor(clock: Clock, post: (frame: RequestFrame | Cancel) => void) {
-    this.#clock = clock;
+    this.clock = clock;
     this.#post = post;
   }
 
@@ -104,24 +104,24 @@ export class PendingQueue {
   }
 
   /** The entries that the broker has accepted and not answered yet. */
-  get unanswered(): PendingFrame[] {
+  protected get unanswered(): PendingFrame[] {
     return [...this.#entries.values()].filter((entry) => entry.accepted);
   }
 
   /** The entries that the broker has not accepted. */
-  get unaccepted(): PendingFrame[] {
+  protected get unaccepted(): PendingFrame[] {
     return [...this.#entries.values()].filter((entry) => !entry.accepted);
   }
 
   /** The content of an entry has been read. */
-  read(entry: PendingFrame, payload: Payload): void {
+  protected read(entry: PendingFrame, payload: Payload): void {
     Object.assign(entry.frame, payload);
     entry.unread = false;
     this.#pump();
   }
 
   /** Posts the entry now, or as soon as there is an attachment. */
-  add(entry: PendingFrame): void {
+  protected add(entry: PendingFrame): void {
     const isTooMuch = this.#bytes > 0 && this.#bytes + entry.bytes > BOUND.bytes;
     if (isTooMuch || this.#waiting.length >= BOUND.entries) {
       const text = "longwire: the outbox is full";
@@ -134,25 +134,30 @@ export class PendingQueue {
     this.#pump();
   }
 
+  /** Whether the entry of an id is not settled. */
+  has(id: string): boolean {
+    return this.#entries.has(id);
+  }
+
   /** The entry of an id, if it is not settled. */
-  find(id: string): PendingFrame | undefined {
+  protected find(id: string): PendingFrame | undefined {
     return this.#entries.get(id);
   }
 
   /** The broker has accepted it; it will not be posted again. */
-  accepted(entry: PendingFrame): void {
-    this.#accept(entry);
+  protected accept(entry: PendingFrame): void {
+    this.#handedOver(entry);
     this.#pump();
   }
 
   /** Forgets an entry that has been answered. */
-  settled(entry: PendingFrame): void {
+  protected forget(entry: PendingFrame): void {
     this.#remove(entry);
     this.#pump();
   }
 
   /** Removes an entry that was not posted; asks the broker to cancel one that was. */
-  cancel(entry: PendingFrame): void {
+  protected cancel(entry: PendingFrame): void {
     const { frame } = entry;
     if (this.#entries.get(frame.id) !== entry) return;
     if ("session" in frame && (entry.posted || entry.accepted)) {
@@ -184,11 +189,11 @@ export class PendingQueue {
 
   #remove(entry: PendingFrame): void {
     if (!entry.posted) this.#waiting = this.#waiting.filter((other) => other !== entry);
-    this.#accept(entry);
+    this.#handedOver(entry);
     this.#entries.delete(entry.frame.id);
   }
 
-  #accept(entry: PendingFrame): void {
+  #handedOver(entry: PendingFrame): void {
     if (entry.accepted) return;
     entry.accepted = true;
     this.#bytes -= entry.bytes;
@@ -223,7 +228,7 @@ export class PendingQueue {
     const { frame } = entry;
     // The broker refuses a `ttl` that is not a number, with an error that names it.
     if (frame.type !== "send" || typeof frame.ttl !== "number") return frame;
-    const ttl = frame.ttl - (this.#clock.now() - entry.since);
+    const ttl = frame.ttl - (this.clock.now() - entry.since);
     return ttl > 0 ? { ...frame, ttl } : undefined;
   }
 }

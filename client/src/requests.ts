@@ -17,17 +17,13 @@ interface Extra<Answer> {
 }
 
 /** The unanswered frames of one session, or of a bridge. */
-export class Requests {
-  /** The frames that are not settled. */
-  readonly queue: PendingQueue;
-  readonly #clock: Clock;
+export class Requests extends PendingQueue {
   readonly #onAdded: () => void;
   #over: LongwireError | undefined;
 
   /** `onAdded` is called when a frame waits for the broker. */
   constructor(clock: Clock, post: (frame: RequestFrame | Cancel) => void, onAdded: () => void) {
-    this.queue = new PendingQueue(clock, post);
-    this.#clock = clock;
+    super(clock, post);
     this.#onAdded = onAdded;
   }
 
@@ -48,7 +44,7 @@ export class Requests {
         awaits,
         frame,
         bytes: blob?.size ?? weigh(frame),
-        since: this.#clock.now(),
+        since: this.clock.now(),
         unread: !!blob,
         onAccepted,
         withdraw,
@@ -56,8 +52,8 @@ export class Requests {
         // A frame that was cancelled and lost counts as cancelled.
         fail: (error) => (signal?.aborted ? withdraw("cancelled") : reject(error)),
       };
-      signal?.addEventListener("abort", () => this.queue.cancel(entry), { once: true });
-      this.queue.add(entry);
+      signal?.addEventListener("abort", () => this.cancel(entry), { once: true });
+      this.add(entry);
       if (blob) this.#read(blob, entry);
       this.#onAdded();
     });
@@ -65,32 +61,32 @@ export class Requests {
 
   #read(blob: Blob, entry: PendingFrame): void {
     blobPayload(blob).then(
-      (payload) => this.queue.read(entry, payload),
+      (payload) => this.read(entry, payload),
       (error: LongwireError) => this.refused(entry.frame.id, error),
     );
   }
 
   /** Handles an answer; returns whether a frame of this worker waits for it. */
   answered<Type extends keyof Answers>(type: Type, answer: Answers[Type]): boolean {
-    const entry = this.queue.find(answer.id);
+    const entry = this.find(answer.id);
     if (!isAwaiting(type, entry)) return false;
-    this.queue.settled(entry);
+    this.forget(entry);
     entry.settle(answer);
     return true;
   }
 
   /** The broker refuses; returns whether a frame of this worker has this id. */
   refused(id: string, error: LongwireError): boolean {
-    const entry = this.queue.find(id);
+    const entry = this.find(id);
     if (!entry) return false;
-    this.queue.settled(entry);
+    this.forget(entry);
     entry.fail(error);
     return true;
   }
 
   /** Fails what the broker has not accepted. Returns how many frames that were. */
   unreachable(error: LongwireError): number {
-    const waiting = this.queue.unaccepted;
+    const waiting = this.unaccepted;
     for (const { frame } of waiting) this.refused(frame.id, error);
     return waiting.length;
   }
@@ -99,7 +95,7 @@ export class Requests {
   end(error: LongwireError): void {
     this.#over = error;
     this.unreachable(error);
-    for (const { frame } of this.queue.unanswered) this.refused(frame.id, error);
+    for (const { frame } of this.unanswered) this.refused(frame.id, error);
   }
 }
 

@@ -53,7 +53,7 @@ export class Session<Incoming = unknown, Sent extends Sendable = Sendable>
 
   /** Bytes passed to `send` that the broker has not received yet. */
   get bufferedAmount(): number {
-    return this.core.outgoing.queue.bytes;
+    return this.core.outgoing.bytes;
   }
 
   // ---- in ----
@@ -67,13 +67,13 @@ export class Session<Incoming = unknown, Sent extends Sendable = Sendable>
     call: (...args: SessionEvents<Incoming>[Name]) => unknown,
   ): Unsubscribe {
     return name === "message" || name === "gap" || name === "invalid"
-      ? this.core.delivery.inbox.on({ kind: name, call } as InboxHandler)
+      ? this.core.delivery.on({ kind: name, call } as InboxHandler)
       : this.core.callbacks.on(name as "state", call as (state: StateEvent) => unknown);
   }
 
   /** Adds a callback for messages with this event name (Socket.IO, SSE). A name may have several. */
   onEvent(event: string, call: MessageHandler<Incoming>): Unsubscribe {
-    return this.core.delivery.inbox.on({
+    return this.core.delivery.on({
       kind: "message",
       call: call as MessageHandler,
       wants: (message) => message.event === event,
@@ -103,7 +103,7 @@ export class Session<Incoming = unknown, Sent extends Sendable = Sendable>
    * redelivered.
    */
   [Symbol.asyncIterator](): AsyncGenerator<Received<Incoming>, void, undefined> {
-    return this.core.delivery.inbox.read() as AsyncGenerator<Received<Incoming>, void, undefined>;
+    return this.core.delivery.read() as AsyncGenerator<Received<Incoming>, void, undefined>;
   }
 
   // ---- out ----
@@ -144,7 +144,7 @@ export class Session<Incoming = unknown, Sent extends Sendable = Sendable>
   subscribe(key: string, spec: SubscribeSpec = {}, call?: MessageHandler<Incoming>): Unsubscribe {
     const { match = ({ tags }) => tags.includes(key) || !tags[0] } = spec;
     const removes = [
-      call && this.core.delivery.inbox.on({ kind: "message", call: call as MessageHandler, wants: match }),
+      call && this.core.delivery.on({ kind: "message", call: call as MessageHandler, wants: match }),
       this.core.outgoing.subscribe(key, spec),
     ];
     return () => {

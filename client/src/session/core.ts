@@ -76,10 +76,7 @@ export class SessionCore {
       this.#widen();
       host.connect();
     });
-    const { inbox } = this.delivery;
-    this.uplink = new Uplink(this.#context, this.callbacks, (state) =>
-      state === "closed" ? inbox.end() : inbox.revive(),
-    );
+    this.uplink = new Uplink(this.#context, this.callbacks, (state) => this.delivery.linkChanged(state));
   }
 
   get name(): string {
@@ -128,7 +125,7 @@ export class SessionCore {
   /** The attachment is lost for now. */
   lost(): void {
     this.#openId = "";
-    this.outgoing.queue.lost();
+    this.outgoing.lost();
     if (this.#closing === "accepted") this.#leave("closed");
   }
 
@@ -150,12 +147,12 @@ export class SessionCore {
 
   /** Whether nothing is pending, so that the port can be closed. */
   get quiet(): boolean {
-    return this.#opening.length === 0 && this.outgoing.queue.quiet && this.delivery.quiet;
+    return this.#opening.length === 0 && this.outgoing.quiet && this.delivery.quiet;
   }
 
   /** Whether an answer with this id is for this session. */
   awaits(id: string): boolean {
-    return id === this.#openId || !!this.outgoing.queue.find(id);
+    return id === this.#openId || this.outgoing.has(id);
   }
 
   /** Takes a frame of this session. */
@@ -214,7 +211,7 @@ export class SessionCore {
     if (opened.ignored[0]) report(`unknown options: ${opened.ignored}`);
     const { window, from } = this.#options;
     if (this.delivery.attached(opened, window, first ? from : undefined)) this.#orphaned = true;
-    this.outgoing.attached(new Set(opened.subscriptions.map(({ key }) => key)));
+    this.outgoing.resume(new Set(opened.subscriptions.map(({ key }) => key)));
     this.uplink.attached(opened);
     this.#answerOpening();
   }
@@ -298,8 +295,7 @@ export class SessionCore {
   #leave(reason: EndReason, error = endError(this.name, reason), how?: CloseReport): void {
     if (this.#over) return;
     this.#openId = "";
-    this.outgoing.queue.lost();
-    this.delivery.close();
+    this.outgoing.lost();
     const over = reason === "closed" || reason === "expired";
     if (over) {
       void this.#host.memory.forget(this.name).catch(() => undefined);
@@ -308,7 +304,7 @@ export class SessionCore {
     this.outgoing.end(error);
     this.#answerOpening(error);
     // Unfinished messages are redelivered to the next attachment.
-    this.delivery.inbox.end(reason === "closed" || reason === "left" ? undefined : error, !over);
+    this.delivery.end(reason === "closed" || reason === "left" ? undefined : error, !over);
     this.#host.left(this);
     this.uplink.detached();
     this.#over = error;
@@ -365,7 +361,7 @@ export class SessionCore {
 
   /** A handler may await an answer behind the messages that wait for the handler: widens the window for it. */
   #widen(): void {
-    if (!this.#stalled || this.outgoing.queue.quiet) return;
+    if (!this.#stalled || this.outgoing.quiet) return;
     this.#stalled = false;
     const { messages, bytes } = this.delivery.window;
     this.window(2 * messages, 2 * bytes).catch(() => undefined);

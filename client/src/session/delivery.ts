@@ -3,8 +3,9 @@
 
 import { Acks, type AckToken } from "../acks.js";
 import { LongwireError } from "../errors.js";
+import type { Unsubscribe } from "../events.js";
 import { report } from "../events.js";
-import { ATTEMPTS, Inbox } from "../inbox.js";
+import { ATTEMPTS, Inbox, type InboxHandler } from "../inbox.js";
 import { Received, type ReceivedHost } from "../received.js";
 import type { SessionOptions } from "../session-types.js";
 import {
@@ -14,7 +15,7 @@ import {
   type StandardSchema,
 } from "../standard-schema.js";
 import type { Position } from "../storage.js";
-import type { Gap, Message, Opened, RecordFrame, Response } from "../wire.js";
+import type { Gap, LinkState, Message, Opened, RecordFrame, Response } from "../wire.js";
 import type { SessionContext } from "./context.js";
 
 /** The default window: records and bytes in flight. */
@@ -26,7 +27,7 @@ const MAX_TAIL = 1024;
 /** The receiving part of one session. */
 export class Delivery {
   /** The messages and gaps that are not finished, with their handlers. */
-  readonly inbox: Inbox;
+  readonly #inbox: Inbox;
   readonly #session: SessionContext;
   readonly #received: ReceivedHost;
   #acks: Acks | undefined;
@@ -37,8 +38,7 @@ export class Delivery {
   /** The newest record when this worker attached; earlier ones are past. */
   #last = 0;
   #resumed: Opened["resume"] | undefined;
-  /** The window in records and bytes. */
-  window = WINDOW;
+  #window = WINDOW;
   readonly #schema: StandardSchema | undefined;
   /** Pending while messages are validated: later ones wait, to keep the order. */
   #validating: Promise<void> | undefined;
@@ -55,9 +55,9 @@ export class Delivery {
     this.#schema = schema;
     this.#session = session;
     this.#transient = transient;
-    this.inbox = new Inbox(session.clock, ack, attempts, session.failed);
+    this.#inbox = new Inbox(session.clock, ack, attempts, session.failed);
     this.#received = {
-      done: (message) => this.inbox.done(message),
+      done: (message) => this.#inbox.done(message),
       reply: ({ seq }, args) => session.post({ type: "reply", session: session.name, seq, args }),
     };
   }
@@ -73,12 +73,17 @@ export class Delivery {
 
   /** Whether nothing waits for a handler or for its acknowledgement. */
   get quiet(): boolean {
-    return this.inbox.quiet && !this.#acks?.busy;
+    return this.#inbox.quiet && !this.#acks?.busy;
+  }
+
+  /** The window in records and bytes. */
+  get window(): { readonly messages: number; readonly bytes: number } {
+    return this.#window;
   }
 
   /** Changes the window. */
   resize(messages: number, bytes: number): void {
-    this.window = { messages, bytes };
+    this.#window = { messages, bytes };
   }
 
   /** There is an attachment. Returns whether positions start again although there were some. */
@@ -86,7 +91,7 @@ export class Delivery {
     const before = this.#acks;
     const goesOn = this.#epoch === opened.epoch && opened.resume !== "reset";
     this.#resumed = opened.resume;
-    this.window = { ...WINDOW, ...window };
+    this.#window = { ...WINDOW, ...window };
     this.#last = opened.last;
     if (goesOn && before) {
       this.#arrived = Math.max(this.#arrived, opened.seq);
@@ -112,12 +117,12 @@ export class Delivery {
         },
         ack: (finished) => post({ type: "ack", session, seq: finished }),
       },
-      this.window.messages,
+      this.#window.messages,
       seq,
     );
     this.#acks.reattached();
     if (resume === "reset") {
-      this.inbox.push({ gap: { session, from: 0, to: seq, count: 0, reason: "reset", exact: false } });
+      this.#inbox.push({ gap: { session, from: 0, to: seq, count: 0, reason: "reset", exact: false } });
     }
   }
 
@@ -160,7 +165,7 @@ export class Delivery {
     const message = new Received(valid, this.#epoch, this.#received, token);
     const issues = result?.issues;
     const invalid = issues && invalidMessage(message, issues);
-    this.inbox.push({ token, message, invalid });
+    this.#inbox.push({ token, message, invalid });
   }
 
   /** Adds it behind the messages that are being validated. */
@@ -184,8 +189,8 @@ export class Delivery {
     // Messages that are still here are not lost.
     const held = gap.from <= this.#before && this.#resumed === "gap";
     const item = { token, gap: held ? { ...gap, from: this.#before + 1, exact: false } : gap };
-    if (this.#validating) this.#enqueue(() => this.inbox.push(item));
-    else this.inbox.push(item);
+    if (this.#validating) this.#enqueue(() => this.#inbox.push(item));
+    else this.#inbox.push(item);
   }
 
   /** The answer to a request as the developer sees it. */
@@ -200,13 +205,30 @@ export class Delivery {
 
   /** Delivers nothing more, waits for the handlers, and acknowledges. */
   async drain(): Promise<void> {
-    await this.inbox.pause();
+    await this.#inbox.pause();
     await this.flush();
   }
 
-  /** Nothing is acknowledged any more. */
-  close(): void {
+  /** Adds a handler. */
+  on(handler: InboxHandler): Unsubscribe {
+    return this.#inbox.on(handler);
+  }
+
+  /** Reads messages one by one. */
+  read(): AsyncGenerator<Received, void, undefined> {
+    return this.#inbox.read();
+  }
+
+  /** The link changed. While it is closed, readers have nothing to wait for. */
+  linkChanged(state: LinkState): void {
+    if (state === "closed") this.#inbox.end();
+    else this.#inbox.revive();
+  }
+
+  /** Nothing arrives or is acknowledged any more. The parameters are those of `Inbox.end`. */
+  end(...how: Parameters<Inbox["end"]>): void {
     this.#acks?.close();
+    this.#inbox.end(...how);
   }
 }
 

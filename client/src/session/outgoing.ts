@@ -104,9 +104,9 @@ export class Outgoing extends Requests {
 
   /** The broker has accepted a frame. */
   accepted(id: string, outcome: OutcomeWord | undefined): void {
-    const entry = this.queue.find(id);
+    const entry = this.find(id);
     if (!entry) return;
-    this.queue.accepted(entry);
+    this.accept(entry);
     if (entry.frame.type !== "send") return;
     entry.onAccepted?.();
     if (outcome || !entry.frame.receipt) this.#outcome(id, outcome ?? "accepted");
@@ -119,33 +119,33 @@ export class Outgoing extends Requests {
   // ---- attachments ----
 
   /** There is an attachment. `known` are the subscriptions that the broker remembers. */
-  attached(known: ReadonlySet<string>): void {
+  resume(known: ReadonlySet<string>): void {
     for (const [key, { frame }] of this.#subscriptions) {
-      if (!known.has(key) && !this.queue.find(frame.id)) this.#command(frame);
+      if (!known.has(key) && !this.has(frame.id)) this.#command(frame);
     }
-    this.queue.attached();
+    this.attached();
   }
 
   /** A new broker knows only these ids: the outcome of others that the old broker had accepted is unknown. */
   orphan(known: ReadonlySet<string>): void {
-    for (const entry of this.queue.unanswered) {
+    for (const entry of this.unanswered) {
       const { frame } = entry;
       if (known.has(frame.id)) continue;
       if (frame.type !== "send") {
         const text = "longwire: the broker was lost before the answer";
         this.refused(frame.id, new LongwireError("broker-lost", text, { retry: "later" }));
       } else if (frame.ifLost === "resend") {
-        this.queue.settled(entry);
+        this.forget(entry);
         entry.accepted = false;
         entry.posted = false;
-        this.queue.add(entry);
+        this.add(entry);
       } else this.#outcome(frame.id, "unknown");
     }
   }
 
   /** The session has ended in the broker. The outcome of accepted messages without one is unknown. */
   closed(): void {
-    for (const { frame } of this.queue.unanswered) {
+    for (const { frame } of this.unanswered) {
       if (frame.type === "send") this.#outcome(frame.id, "unknown");
     }
   }
