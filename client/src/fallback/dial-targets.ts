@@ -5,22 +5,29 @@ import type { OpenOptions, Protocol } from "../wire.js";
 import { dialKey } from "./dial-key.js";
 import type { Target } from "./link.js";
 import { protocolsOf } from "./options.js";
-import { ProvidedCredentials } from "./provided-credentials.js";
+import type { ProvidedCredentials } from "./provided-credentials.js";
 import { type ResumeToken, ResumeTokens } from "./resume-tokens.js";
 import { isEqual } from "./rules.js";
 import { serverUrl } from "./server-url.js";
-import { TransportChoice } from "./transports.js";
+import type { TransportChoice } from "./transports.js";
 
 /** The targets of one session. */
 export class DialTargets {
-  readonly transports = new TransportChoice();
-  readonly credentials = new ProvidedCredentials();
+  readonly #transports: TransportChoice;
+  readonly #credentials: ProvidedCredentials;
   readonly #tokens = new ResumeTokens();
   #url: string;
   #options: OpenOptions;
 
   /** `options` includes those of the preset. */
-  constructor(url: string, options: OpenOptions) {
+  constructor(
+    url: string,
+    options: OpenOptions,
+    transports: TransportChoice,
+    credentials: ProvidedCredentials,
+  ) {
+    this.#transports = transports;
+    this.#credentials = credentials;
     this.#url = url;
     this.#options = options;
   }
@@ -32,12 +39,12 @@ export class DialTargets {
   /** Another URL, other options. Returns whether they change the dial; credentials for another dial are forgotten. */
   update(url: string, options: OpenOptions): boolean {
     const before = this.#dials;
-    if (!isEqual(this.#options.transports, options.transports)) this.transports.reset();
+    if (!isEqual(this.#options.transports, options.transports)) this.#transports.reset();
     this.#url = url;
     this.#options = options;
     const isOther = !isEqual(before, this.#dials);
     if (isOther) {
-      this.credentials.forget();
+      this.#credentials.forget();
       this.forgetRecovery();
     }
     return isOther;
@@ -46,7 +53,7 @@ export class DialTargets {
   /** The target of the next connection. */
   next(): Target {
     const protocol = this.#protocol;
-    const { given } = this.credentials;
+    const { given } = this.#credentials;
     return {
       ...this.#carried,
       protocol,
@@ -69,7 +76,7 @@ export class DialTargets {
   }
 
   get #protocol(): Protocol {
-    return protocolsOf(this.#options)[this.transports.index] ?? "websocket";
+    return protocolsOf(this.#options)[this.#transports.index] ?? "websocket";
   }
 
   #address(protocol: Protocol, otherwise = this.#url): string {
@@ -89,7 +96,7 @@ export class DialTargets {
   /** What a connection carries beside its key. */
   get #carried(): Pick<Target, "subprotocols" | "headers"> {
     const { headers = {}, subprotocols = [] } = this.#options;
-    const { given } = this.credentials;
+    const { given } = this.#credentials;
     return {
       subprotocols: given.subprotocols ?? subprotocols,
       headers: merged(headers, given.headers),

@@ -9,19 +9,18 @@ import type { CredentialsRequest, DialerHost, StateFields } from "./dialer-host.
 import { Heartbeat } from "./heartbeat.js";
 import {
   type BrowserNetwork,
-  type Incoming,
   type Link,
   type LinkEnd,
   type LinkEvents,
   linkError,
-  type SendReply,
   type SentAs,
   type Target,
 } from "./link.js";
 import { Login, type LoginAction } from "./login.js";
 import { TRANSPORTS } from "./open-link.js";
-import type { CredentialsReason } from "./provided-credentials.js";
+import { type CredentialsReason, ProvidedCredentials } from "./provided-credentials.js";
 import { type MessageContent, matches, Readable } from "./rules.js";
+import { TransportChoice } from "./transports.js";
 
 const CONNECT_TIMEOUT = 15_000;
 const READY_TIMEOUT = 10_000;
@@ -30,14 +29,15 @@ const ACCEPTED_AFTER = 10_000;
 /** Milliseconds that the provider has to answer. */
 const AUTHORIZE_TIMEOUT = 10_000;
 /** Milliseconds between attempts with the best transport while another one is in use, and after one that had to wait. */
-const PROBE_INTERVAL = 300_000;
-const PROBE_AGAIN = 10_000;
+const PROBE = { interval: 300_000, again: 10_000 };
 
 /** The connection of one session. */
 export class Dialer {
   readonly #network: BrowserNetwork;
   readonly #clock: Clock;
   readonly #host: DialerHost;
+  readonly #transports = new TransportChoice();
+  readonly #credentials = new ProvidedCredentials();
   readonly #targets: DialTargets;
   readonly #attempts: Attempts;
   #state: LinkState = "connecting";
@@ -58,7 +58,7 @@ export class Dialer {
     this.#network = network;
     this.#clock = clock;
     this.#host = host;
-    this.#targets = new DialTargets(url, options);
+    this.#targets = new DialTargets(url, options, this.#transports, this.#credentials);
     this.#attempts = new Attempts(clock);
   }
 
@@ -116,7 +116,7 @@ export class Dialer {
 
   /** A client wants it: as `start`, and refusals of credentials count from the beginning. */
   reconnect(): void {
-    this.#targets.credentials.startOver();
+    this.#credentials.startOver();
     this.start();
   }
 
@@ -129,17 +129,16 @@ export class Dialer {
 
   /** Takes credentials. `isAnswer`: the provider was asked. */
   authorize(credentials: Credentials, isAnswer: boolean): void {
-    const provided = this.#targets.credentials;
     if (isAnswer && this.#login.isAsking) {
       this.#question = undefined;
-      provided.give({ auth: credentials.auth });
-      this.#act(this.#login.answered(provided.given.auth));
+      this.#credentials.give({ auth: credentials.auth });
+      this.#act(this.#login.answered(this.#credentials.given.auth));
       return;
     }
     // What the server holds of this connection is another user's.
     if (!isAnswer && this.#isOpen) this.#targets.forgetRecovery();
     this.#leave();
-    provided.give(credentials);
+    this.#credentials.give(credentials);
     this.start();
   }
 
@@ -189,7 +188,7 @@ export class Dialer {
   }
 
   #hangUp(): void {
-    if (this.#clock.now() - this.#openedAt >= ACCEPTED_AFTER) this.#targets.credentials.accepted();
+    if (this.#clock.now() - this.#openedAt >= ACCEPTED_AFTER) this.#credentials.accepted();
     this.#openedAt = Number.NaN;
     this.#clock.clearTimeout(this.#timer);
     this.#attempts.stop();
@@ -207,7 +206,7 @@ export class Dialer {
     const question: CredentialsRequest = {
       nonce: crypto.randomUUID(),
       deadline: AUTHORIZE_TIMEOUT,
-      attempt: this.#targets.credentials.asked(),
+      attempt: this.#credentials.asked(),
       ...reason,
       values,
     };
@@ -219,12 +218,12 @@ export class Dialer {
   // ---- dialling ----
 
   #dial(): void {
-    const { wanted } = this.#targets.credentials;
-    if (this.#options.auth === "provider" && wanted) {
-      this.#ask(wanted);
-      return;
-    }
-    if (this.#host.movesToHost()) return;
+    const { wanted } = this.#credentials;
+    if (this.#options.auth === "provider" && wanted) this.#ask(wanted);
+    else if (!this.#host.movesToHost()) this.#dialNow();
+  }
+
+  #dialNow(): void {
     this.#dials += 1;
     this.#enter("connecting", { dial: this.#dials, attempt: this.#attempts.failed });
     const timeout = this.#options.connectTimeout ?? CONNECT_TIMEOUT;
@@ -261,8 +260,8 @@ export class Dialer {
     const isReconnect = this.#attempts.wasOpen;
     const { transports, reconnect, ready, login, greeting = [] } = this.#options;
     this.#openedAt = this.#clock.now();
-    this.#targets.transports.opened();
-    this.#probeLater(PROBE_INTERVAL);
+    this.#transports.opened();
+    this.#probeLater(PROBE.interval);
     this.#attempts.opened(reconnect);
     this.#startHeartbeat();
     this.#login = new Login(login);
@@ -305,11 +304,11 @@ export class Dialer {
 
   /** Tries the best transport again after `delay`, if another one is in use. */
   #probeLater(delay: number): void {
-    if (this.#targets.transports.index === 0) return;
+    if (this.#transports.index === 0) return;
     this.#probeTimer = this.#clock.setTimeout(() => {
-      if (!this.#host.isIdle()) this.#probeLater(PROBE_AGAIN);
+      if (!this.#host.isIdle()) this.#probeLater(PROBE.again);
       else {
-        this.#targets.transports.probeBest();
+        this.#transports.probeBest();
         this.#leave();
         this.#dial();
       }
@@ -318,13 +317,13 @@ export class Dialer {
 
   // ---- the server's messages ----
 
-  #message(message: Incoming, reply: SendReply | undefined): void {
+  #message(...[message, reply]: Parameters<LinkEvents["message"]>): void {
     const read = new Readable(message, this.#options.format);
     this.#heartbeat?.alive();
     this.#heartbeat?.adjust(read);
     const { ready } = this.#options;
     const awaits = ready !== undefined && !this.#isReady && this.#isOpen;
-    const action = awaits ? this.#login.onMessage(read, this.#targets.credentials.given.auth) : undefined;
+    const action = awaits ? this.#login.onMessage(read, this.#credentials.given.auth) : undefined;
     const isFatal = action !== undefined && ("refused" in action || "fault" in action);
     if (!isFatal) this.#act(action);
     if (awaits && !isFatal && matches(ready, read)) this.#becomeReady();
@@ -360,7 +359,7 @@ export class Dialer {
     const mayChange = !wasOpen && count > 1 && /retry|stop/.test(meant);
     // What this transport will never do, another may.
     const action = mayChange ? "retry" : meant;
-    const dialsNext = mayChange && this.#targets.transports.failed(count);
+    const dialsNext = mayChange && this.#transports.failed(count);
     if (dialsNext) this.#enter("waiting", fields);
     else if (action === "closed" || (action === "retry" && this.#options.reconnect === false)) {
       this.#enter("closed", fields);
@@ -374,7 +373,7 @@ export class Dialer {
 
   #refused(fields: StateFields): void {
     const { status } = fields;
-    const isWorthAsking = this.#targets.credentials.refuse(status) && this.#options.auth === "provider";
+    const isWorthAsking = this.#credentials.refuse(status) && this.#options.auth === "provider";
     this.#enter(isWorthAsking ? "unauthorized" : "failed", fields);
     if (isWorthAsking) this.#ask({ why: "refused", status });
   }

@@ -1,7 +1,17 @@
 // The incoming side of one session: its guard, its log and the clients that read it. It does not know the connection.
 
 import type { Clock } from "../browser-api.js";
-import type { Filter, LinkState, Open, Opened, OpenOptions, SessionCounters, WireError } from "../wire.js";
+import type {
+  Filter,
+  LinkState,
+  Open,
+  Opened,
+  OpenOptions,
+  OutcomeWord,
+  Response,
+  SessionCounters,
+  WireError,
+} from "../wire.js";
 import { Consumer } from "./consumer.js";
 import type { StateFields } from "./dialer-host.js";
 import type { FilterDecision } from "./filter.js";
@@ -9,6 +19,7 @@ import { present } from "./from-broker.js";
 import { Guard } from "./guard.js";
 import type { Incoming } from "./link.js";
 import { type NewRecord, SessionLog, type Views } from "./log.js";
+import type { OutboxHost, OutboxItem } from "./outbox.js";
 import type { Readable } from "./rules.js";
 
 const MAX_MESSAGE = 64 * 1024 * 1024;
@@ -32,7 +43,7 @@ export interface AppendResult {
 }
 
 /** The incoming side of one session. */
-export class IncomingLog {
+export class IncomingLog implements OutboxHost {
   readonly epoch = `browser/${crypto.randomUUID()}`;
   readonly #name: string;
   readonly #clock: Clock;
@@ -234,10 +245,22 @@ export class IncomingLog {
   }
 
   /** Appends a record for one client. */
-  record(record: NewRecord, client: string): void {
+  #record(record: NewRecord, client: string): void {
     this.#log.append(present(record), Date.now(), 0, client);
     this.#consumers.get(client)?.release();
     this.deliver();
+  }
+
+  /** The outcome of a message, if its client wants to know. */
+  outcome({ client, frame }: OutboxItem, outcome: OutcomeWord, error?: WireError): void {
+    const isGood = outcome === "sent" || outcome === "confirmed";
+    if (frame.id === undefined || (isGood && !frame.receipt)) return;
+    this.#record({ type: "outcome", id: frame.id, outcome, error }, client);
+  }
+
+  /** The answer to a request. */
+  response({ client, frame: { id = "" } }: OutboxItem, answer: Partial<Response>): void {
+    this.#record({ type: "response", id, ...answer }, client);
   }
 
   deliver(): void {

@@ -1,14 +1,14 @@
 // What the clients of one session send: messages, subscriptions and replies. It does not know the connection.
 
 import type { Clock } from "../browser-api.js";
-import type { OpenOptions, OutcomeWord, Request, Send, Subscribe, Subscription, WireError } from "../wire.js";
+import type { OpenOptions, Request, Send, Subscribe, Subscription, WireError } from "../wire.js";
 import type { ClientPort } from "./consumer.js";
 import type { Dialer } from "./dialer.js";
 import { Guard } from "./guard.js";
 import type { IncomingLog } from "./incoming.js";
 import { ANSWERED, linkError, type SendReply, type SentAs } from "./link.js";
 import { protocolsOf, refuseFilter } from "./options.js";
-import { contentOf, Outbox, type OutboxItem } from "./outbox.js";
+import { contentOf, type Outbox } from "./outbox.js";
 import { type MessageContent, matchFault, Readable } from "./rules.js";
 import { bare } from "./socketio-packet.js";
 import { Subscriptions } from "./subscriptions.js";
@@ -17,6 +17,7 @@ import { Subscriptions } from "./subscriptions.js";
 export interface OutgoingHost {
   dialer(): Dialer;
   readonly incoming: IncomingLog;
+  readonly outbox: Outbox;
   isClosing(): boolean;
   refuse(port: ClientPort, error: WireError, id: string | undefined): void;
   /** A message may have ended. */
@@ -29,7 +30,6 @@ const TOO_MANY = linkError("rate-limited", "the session has too many subscriptio
 
 /** The outgoing side of one session. */
 export class BrowserOutgoing {
-  readonly outbox: Outbox;
   readonly sent = { messages: 0, bytes: 0 };
   readonly #name: string;
   readonly #options: () => OpenOptions;
@@ -53,11 +53,6 @@ export class BrowserOutgoing {
         }
       },
     });
-    this.outbox = new Outbox(clock, options().outbox, {
-      outcome: (item, outcome, error) => this.#outcome(item, outcome, error),
-      response: ({ client, frame: { id = "" } }, answer) =>
-        host.incoming.record({ type: "response", id, ...answer }, client),
-    });
   }
 
   /** Keys and states of the subscriptions. */
@@ -66,7 +61,7 @@ export class BrowserOutgoing {
   }
 
   optionsChanged(): void {
-    this.outbox.options = this.#options().outbox;
+    this.#host.outbox.options = this.#options().outbox;
     this.#guard.reset();
   }
 
@@ -79,21 +74,21 @@ export class BrowserOutgoing {
   /** The connection ended. */
   lost(): void {
     this.#replies.clear();
-    this.outbox.lost();
+    this.#host.outbox.lost();
     this.#subscriptions.lost();
   }
 
   /** A message of the server. Returns whether it is the answer to a request, which is no message. */
   onMessage(read: Readable, content: MessageContent): boolean {
     this.#subscriptions.onMessage(read);
-    return this.outbox.onMessage(read, content);
+    return this.#host.outbox.onMessage(read, content);
   }
 
   // ---- messages ----
 
   send(port: ClientPort, client: string, frame: Send | Request): void {
     const { id } = frame;
-    const known = id === undefined ? undefined : this.outbox.known(client, id);
+    const known = id === undefined ? undefined : this.#host.outbox.known(client, id);
     const error = known ? undefined : this.#refuseSend(frame);
     if (error) {
       this.#host.refuse(port, error, id);
@@ -103,8 +98,8 @@ export class BrowserOutgoing {
       port.post({ type: "accepted", session: this.#name, id, durability: "memory", ...known });
     }
     if (known) return;
-    const item = this.outbox.add(client, frame);
-    if (frame.volatile && !this.#host.dialer().isReady) this.outbox.drop(item);
+    const item = this.#host.outbox.add(client, frame);
+    if (frame.volatile && !this.#host.dialer().isReady) this.#host.outbox.drop(item);
     else this.pump();
   }
 
@@ -112,12 +107,12 @@ export class BrowserOutgoing {
   pump(): void {
     const dialer = this.#host.dialer();
     while (dialer.canSend) {
-      const item = this.outbox.next();
+      const item = this.#host.outbox.next();
       if (!item) break;
       this.sent.messages += 1;
       this.sent.bytes += item.size;
       const done = (how: SentAs) => {
-        this.outbox.sent(item, how);
+        this.#host.outbox.sent(item, how);
         this.#host.settled();
       };
       const match = item.frame.type === "request" ? item.frame.match : item.frame.confirm;
@@ -140,7 +135,7 @@ export class BrowserOutgoing {
       (fault ? linkError("bad-frame", fault, "no") : this.#guard.check(this.#options().guard?.send, read));
     if (error) return error;
     const isDropped = frame.volatile && !this.#host.dialer().isReady;
-    const isFull = !isDropped && this.outbox.isFull(read.size);
+    const isFull = !isDropped && this.#host.outbox.isFull(read.size);
     return isFull ? linkError("outbox-full", "the outbox is full") : undefined;
   }
 
@@ -165,13 +160,6 @@ export class BrowserOutgoing {
     const onlyListens = protocols.every((protocol) => protocol === "sse" || protocol === "poll") && !post;
     if (!onlyListens) return undefined;
     return linkError("unsupported", "this session only listens; to send, open it with option `post`", "no");
-  }
-
-  #outcome({ client, frame }: OutboxItem, outcome: OutcomeWord, error?: WireError): void {
-    if (frame.id === undefined) return;
-    const isBad = outcome !== "sent" && outcome !== "confirmed";
-    if (!isBad && !frame.receipt) return;
-    this.#host.incoming.record({ type: "outcome", id: frame.id, outcome, error }, client);
   }
 
   // ---- subscriptions ----

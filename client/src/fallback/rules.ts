@@ -71,6 +71,12 @@ export class Readable {
   }
 }
 
+/** A message with its value in place of its text. */
+export function withJson<Content extends MessageContent>(message: Content, { json }: Readable): Content {
+  const { text: _text, ...rest } = message;
+  return { ...rest, json } as Content;
+}
+
 /** Whether a value is an object and no array. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

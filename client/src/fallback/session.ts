@@ -28,9 +28,10 @@ import {
   type SendReply,
 } from "./link.js";
 import { refuseCredentials, unknownOptions } from "./options.js";
+import { Outbox } from "./outbox.js";
 import { BrowserOutgoing } from "./outgoing.js";
 import { withPreset } from "./presets.js";
-import { isEqual, type Readable } from "./rules.js";
+import { isEqual, type Readable, withJson } from "./rules.js";
 import { serverUrl } from "./server-url.js";
 
 /** Frames of a client to its session. */
@@ -56,6 +57,7 @@ export class BrowserSession {
   readonly #host: BrowserSessionHost;
   readonly #clock: Clock;
   readonly #incoming: IncomingLog;
+  readonly #outbox: Outbox;
   readonly #outgoing: BrowserOutgoing;
   readonly #dialer: Dialer;
   readonly #move: HostMove;
@@ -81,9 +83,11 @@ export class BrowserSession {
     this.#given = options;
     this.#options = withPreset(options);
     this.#incoming = new IncomingLog(name, host.clock);
+    this.#outbox = new Outbox(host.clock, this.#options.outbox, this.#incoming);
     this.#outgoing = new BrowserOutgoing(name, host.clock, () => this.#options, {
       dialer: () => this.#dialer,
       incoming: this.#incoming,
+      outbox: this.#outbox,
       isClosing: () => this.#closing !== undefined,
       refuse: (port, error, id) => this.#refuse(port, error, id),
       settled: () => this.#hangUpIfDone(),
@@ -97,12 +101,12 @@ export class BrowserSession {
       ended: (end) => this.#ended(end),
       lost: () => this.#outgoing.lost(),
       askCredentials: (question) => this.#ask(question),
-      isIdle: () => this.#outgoing.outbox.isSettled,
+      isIdle: () => this.#outbox.isSettled,
       movesToHost: () => this.#move.start(),
     });
     this.#move = new HostMove(name, host.clock, {
       incoming: this.#incoming,
-      outbox: this.#outgoing.outbox,
+      outbox: this.#outbox,
       mayMove: () => host.isHostAvailable() && !this.#closing,
       target: () => ({ url: this.#url, options: this.#given }),
       moved: () => this.#over(),
@@ -131,7 +135,7 @@ export class BrowserSession {
       queued: this.pending,
       unacknowledged: consumers.reduce((sum, { unacknowledged }) => sum + unacknowledged, 0),
       dropped,
-      outbox: this.#outgoing.outbox.waiting.length,
+      outbox: this.#outbox.waiting.length,
       clients: attached.length,
       ...(filtered ? { filtered } : {}),
     };
@@ -163,7 +167,7 @@ export class BrowserSession {
       last: this.#incoming.last,
       state: this.state,
       ...(this.#subprotocol ? { subprotocol: this.#subprotocol } : {}),
-      outbox: this.#outgoing.outbox.openIds(client),
+      outbox: this.#outbox.openIds(client),
       subscriptions: this.#outgoing.subscriptions,
       ignored: unknownOptions(frame.options),
     });
@@ -234,7 +238,7 @@ export class BrowserSession {
         this.#outgoing.send(port, client, frame);
         return true;
       case "cancel":
-        if (!this.#outgoing.outbox.cancel(client, frame.id)) {
+        if (!this.#outbox.cancel(client, frame.id)) {
           this.#refuse(port, linkError("not-sent", "this id is not known", "no"), frame.id);
         }
         return true;
@@ -335,7 +339,7 @@ export class BrowserSession {
   #ended(end: LinkEnd): boolean {
     if (!this.#closing) return false;
     this.#outgoing.lost();
-    const goesOn = this.#outgoing.outbox.waiting.length > 0 && this.#options.reconnect !== false;
+    const goesOn = this.#outbox.waiting.length > 0 && this.#options.reconnect !== false;
     if (!goesOn) this.#closed(end);
     return !goesOn;
   }
@@ -353,8 +357,7 @@ export class BrowserSession {
     if (this.#closing) return;
     this.#closing = { code, reason };
     if (discard)
-      for (const { client, frame } of [...this.#outgoing.outbox.waiting])
-        this.#outgoing.outbox.cancel(client, frame.id ?? "");
+      for (const { client, frame } of [...this.#outbox.waiting]) this.#outbox.cancel(client, frame.id ?? "");
     const { closeTimeout = CLOSE_TIMEOUT } = this.#options;
     this.#closeTimer = this.#clock.setTimeout(() => this.#closed({ clean: false }), closeTimeout);
     this.#hangUpIfDone();
@@ -362,7 +365,7 @@ export class BrowserSession {
 
   /** Sends the close frame when everything is written. */
   #hangUpIfDone(): void {
-    if (!this.#closing || this.#isOver || !this.#outgoing.outbox.isSettled) return;
+    if (!this.#closing || this.#isOver || !this.#outbox.isSettled) return;
     const { code, reason } = this.#closing;
     if (this.state !== "open") this.#closed({ clean: true });
     else this.#dialer.close(code, reason);
@@ -371,7 +374,7 @@ export class BrowserSession {
   #closed({ code, reason, clean = false }: LinkEnd): void {
     if (this.#isEnding || this.#isOver) return;
     this.#isEnding = true;
-    this.#outgoing.outbox.close();
+    this.#outbox.close();
     this.#dialer.stop("closed", { code, reason: reason || undefined });
     this.#end("closed", { clean, code, closeReason: reason || undefined });
   }
@@ -392,9 +395,4 @@ export class BrowserSession {
     for (const consumer of this.#incoming.consumers) consumer.detach();
     this.#host.over(this);
   }
-}
-
-/** The message with its value in place of its text. */
-function withJson({ text: _text, ...rest }: Incoming, { json }: Readable): Incoming {
-  return { ...rest, json };
 }
