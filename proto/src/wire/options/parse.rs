@@ -1,61 +1,27 @@
-//! How options are read from JSON. It refuses values that cannot be used; whether a URL or header is allowed is policy,
-//! decided in `core`.
+//! How options are read from JSON. Values that cannot be used are refused, here or in `check`; whether a URL or header is
+//! allowed is policy, decided in `core`.
+
+mod check;
+mod heartbeat;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::{HeartbeatOptions, Options, Protocol};
+use self::heartbeat::heartbeat;
+use super::{Options, Protocol};
 use crate::wire::code::Code;
 use crate::wire::guard::Guard;
-use crate::wire::login::{ValuePath, read_login};
+use crate::wire::login::read_login;
 use crate::wire::message::{check_size, read_payload};
-use crate::wire::object::{objects, read_object, read_value};
+use crate::wire::object::{read_object, read_value};
 use crate::wire::payload::Payload;
 use crate::wire::presets::preset;
 use crate::wire::record::ErrorInfo;
 use crate::wire::rule::Rule;
 use crate::wire::servers::{Poll, Post, strings};
 use crate::wire::socketio::SocketIoOptions;
-
-#[derive(Deserialize)]
-#[serde(default)]
-struct HeartbeatForm {
-    interval: u64,
-    timeout: u64,
-    message: Option<Box<RawValue>>,
-    expect: Option<Box<RawValue>>,
-    always: bool,
-    #[serde(deserialize_with = "objects")]
-    answers: Vec<AnswerForm>,
-    #[serde(rename = "intervalFrom")]
-    interval_from: Option<ValuePath>,
-}
-
-#[derive(Deserialize)]
-struct AnswerForm {
-    when: Box<RawValue>,
-    send: Option<Box<RawValue>>,
-}
-
-impl Default for HeartbeatForm {
-    fn default() -> Self {
-        let HeartbeatOptions {
-            interval, timeout, ..
-        } = HeartbeatOptions::default();
-        Self {
-            interval,
-            timeout,
-            message: None,
-            expect: None,
-            always: false,
-            answers: Vec::new(),
-            interval_from: None,
-        }
-    }
-}
 
 impl Options {
     /// Reads the options object. Unknown options are not an error; their names are returned.
@@ -139,74 +105,6 @@ impl Options {
         }
         Ok(true)
     }
-
-    /// Refuses values that parse but cannot work.
-    fn check(&self) -> Result<(), ErrorInfo> {
-        self.check_numbers()?;
-        let speaks = |protocol: &Protocol| self.protocols().contains(protocol);
-        if (1..self.transports.len()).any(|index| self.transports[..index].contains(&self.transports[index]))
-        {
-            return Err(bad("transports", "each is allowed once"));
-        }
-        let is_http = [Protocol::EventStream, Protocol::Poll].iter().any(speaks);
-        if !is_http && self.post.is_some() {
-            return Err(bad(
-                "post",
-                "this session sends on its connection and needs no `post`",
-            ));
-        }
-        if is_http && self.post.is_none() && !self.greeting.is_empty() {
-            return Err(bad("greeting", "it needs `post`, the URL for messages"));
-        }
-        let has_event = self
-            .greeting
-            .iter()
-            .any(|payload| matches!(payload, Payload::Event(_)));
-        if has_event && !speaks(&Protocol::SocketIo) {
-            return Err(bad("greeting", "an `event` is for Socket.IO servers"));
-        }
-        if !self.login.is_empty() && self.ready.is_none() {
-            return Err(bad("login", "it needs `ready`, the rule that ends the login"));
-        }
-        if self.max_message == 0 || self.max_message > 67_108_864 {
-            return Err(bad("maxMessage", "it must be between 1 and 67108864 bytes"));
-        }
-        Ok(())
-    }
-
-    fn check_numbers(&self) -> Result<(), ErrorInfo> {
-        if let Some(reconnect) = &self.reconnect {
-            if !(1.0..=100.0).contains(&reconnect.factor) {
-                return Err(bad("reconnect", "`factor` must be between 1 and 100"));
-            }
-            if !reconnect
-                .randomization
-                .is_none_or(|share| (0.0..=1.0).contains(&share))
-            {
-                return Err(bad("reconnect", "`randomization` must lie between 0 and 1"));
-            }
-            if reconnect.min_delay == 0 || reconnect.min_delay > reconnect.max_delay {
-                return Err(bad(
-                    "reconnect",
-                    "`minDelay` must be at least 1 and at most `maxDelay`",
-                ));
-            }
-        }
-        if self
-            .heartbeat
-            .as_ref()
-            .is_some_and(|beat| beat.interval == 0 || beat.timeout == 0)
-        {
-            return Err(bad("heartbeat", "`interval` and `timeout` must be at least 1 ms"));
-        }
-        if self.connect_timeout == 0 {
-            return Err(bad("connectTimeout", "it must be at least 1 ms"));
-        }
-        if self.queue.messages == 0 || self.queue.bytes == 0 || self.queue.age == 0 {
-            return Err(bad("queue", "`messages`, `bytes` and `age` must be at least 1"));
-        }
-        Ok(())
-    }
 }
 
 fn wrong_options(why: String) -> ErrorInfo {
@@ -266,27 +164,6 @@ fn urls(name: &str, value: &RawValue) -> Result<BTreeMap<Protocol, String>, Erro
     urls.into_iter()
         .map(|(word, url)| Ok((protocol(name, &word)?, url)))
         .collect()
-}
-
-fn heartbeat(name: &str, value: &RawValue) -> Result<HeartbeatOptions, ErrorInfo> {
-    let form: HeartbeatForm = read_fields(name, value)?;
-    let answers = form.answers.into_iter().zip(0..).map(|(answer, at)| {
-        let named = |why| bad(name, format!("`answers[{at}]`: {why}"));
-        let send = answer.send.map(|raw| read_payload(&raw)).transpose();
-        let send = send.map_err(|error| named(error.message))?;
-        Ok::<_, ErrorInfo>((Rule::from_json(answer.when.get()).map_err(named)?, send))
-    });
-    let message = form.message.map(|raw| read_payload(&raw)).transpose();
-    let expect = form.expect.map(|json| Rule::from_json(json.get())).transpose();
-    Ok(HeartbeatOptions {
-        interval: form.interval,
-        timeout: form.timeout,
-        message: message.map_err(|error| bad(name, format!("`message`: {}", error.message)))?,
-        expect: expect.map_err(|why| bad(name, format!("`expect`: {why}")))?,
-        interval_from: form.interval_from,
-        always: form.always,
-        answers: answers.collect::<Result<_, _>>()?,
-    })
 }
 
 fn rule(name: &str, json: &RawValue) -> Result<Rule, ErrorInfo> {
