@@ -22,14 +22,7 @@ impl World {
 
     /// Applies one output of the hub.
     pub(super) fn act(&mut self, output: Output) {
-        if self.trace.is_some() {
-            let mut line = format!("    {output:?}");
-            if let Some((at, _)) = line.char_indices().nth(400) {
-                line.truncate(at);
-                line.push('…');
-            }
-            self.trace_line(|| line);
-        }
+        self.trace_output(&output);
         match output {
             Output::Deliver { port, frame, cost } => {
                 self.mix(port.0 + cost as u64);
@@ -46,19 +39,7 @@ impl World {
             Output::Encode(..) => unreachable!("the messages of a simulation are small"),
             Output::Ping(dial, token) => {
                 self.mix(token + 7);
-                assert_eq!(
-                    self.protocol_of(dial),
-                    Protocol::WebSocket,
-                    "a ping where there are none"
-                );
-                self.must_request(dial);
-                let is_proof = !matches!(self.cause.kind, Kind::Timeout | Kind::Resumed);
-                let dial = self.open_dial(dial);
-                if is_proof {
-                    dial.last_proof = token;
-                }
-                let at = dial.items.len();
-                dial.pings.push_back((token, at));
+                self.is_pinged(dial, token);
             }
             Output::Pause(dial) => {
                 let dial = self.open_dial(dial);
@@ -96,6 +77,18 @@ impl World {
             Output::Journal(id, entry) => self.journal(&id, entry),
             Output::Idle(idle) => self.mix(u64::from(idle) + 11),
         }
+    }
+
+    fn trace_output(&mut self, output: &Output) {
+        if self.trace.is_none() {
+            return;
+        }
+        let mut line = format!("    {output:?}");
+        if let Some((at, _)) = line.char_indices().nth(400) {
+            line.truncate(at);
+            line.push('…');
+        }
+        self.trace_line(|| line);
     }
 
     /// The close frame comes after everything that was accepted.
@@ -267,27 +260,48 @@ impl World {
             dial.last_order[lane] = order;
         }
         self.is_sent_first(id, token);
-        let session = self.slots[slot].incarnations.last().unwrap();
         if !disturbed && last_order == [0; 4] {
-            assert!(
-                ready || session.options.ready.is_none(),
-                "the outbox flows before the server is ready"
-            );
-            let items = &self.dials[&(self.incarnation, id)].items;
-            let greetings = items.iter().filter(|item| **item == Item::Greeting).count();
-            assert_eq!(
-                greetings,
-                session.options.greeting.len(),
-                "the outbox flows before the greeting"
-            );
-            let subscribed: Vec<usize> = session.subscriptions.iter().map(|(_, number)| *number).collect();
-            for number in subscribed {
-                assert!(
-                    items.contains(&Item::Subscription(number)),
-                    "the outbox flows before subscription {number}"
-                );
-            }
+            self.check_may_flow(id, slot, ready);
         }
+    }
+
+    /// The first message of the outbox on a link comes after all that must come before it.
+    fn check_may_flow(&self, id: DialId, slot: usize, ready: bool) {
+        let session = self.slots[slot].incarnations.last().unwrap();
+        assert!(
+            ready || session.options.ready.is_none(),
+            "the outbox flows before the server is ready"
+        );
+        let items = &self.dials[&(self.incarnation, id)].items;
+        let greetings = items.iter().filter(|item| **item == Item::Greeting).count();
+        assert_eq!(
+            greetings,
+            session.options.greeting.len(),
+            "the outbox flows before the greeting"
+        );
+        let subscribed: Vec<usize> = session.subscriptions.iter().map(|(_, number)| *number).collect();
+        for number in subscribed {
+            assert!(
+                items.contains(&Item::Subscription(number)),
+                "the outbox flows before subscription {number}"
+            );
+        }
+    }
+
+    fn is_pinged(&mut self, dial: DialId, token: u64) {
+        assert_eq!(
+            self.protocol_of(dial),
+            Protocol::WebSocket,
+            "a ping where there are none"
+        );
+        self.must_request(dial);
+        let is_proof = !matches!(self.cause.kind, Kind::Timeout | Kind::Resumed);
+        let dial = self.open_dial(dial);
+        if is_proof {
+            dial.last_proof = token;
+        }
+        let at = dial.items.len();
+        dial.pings.push_back((token, at));
     }
 
     /// A ping that no timer asks for must prove something: a message whose outcome a client wants to know.

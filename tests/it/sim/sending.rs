@@ -41,11 +41,10 @@ impl World {
             Some(event) => event.payload(token),
             None => Payload::text(text),
         };
+        let incarnation = self.slots[slot].incarnations.len() - 1;
+        let client = self.ports[&port].client.unwrap();
         let rng = &mut self.rng;
         let sent = Sent {
-            slot,
-            incarnation: self.slots[slot].incarnations.len() - 1,
-            client: self.ports[&port].client.unwrap(),
             has_id: request || rng.percent(85),
             resend: rng.percent(20),
             volatile: !request && rng.percent(10),
@@ -64,24 +63,9 @@ impl World {
                     rng.between(1, 20_000)
                 }
             }),
-            payload,
             event,
-            ack: None,
             forbidden,
-            banned: false,
-            given: self.elapsed,
-            waits: None,
-            order: 0,
-            accepted: false,
-            transmitted: 0,
-            written: false,
-            reads: 0,
-            confirmed: false,
-            answer: None,
-            cancelled: false,
-            result: None,
-            remembered: None,
-            rolled_back: false,
+            ..Sent::new(slot, incarnation, client, payload, self.elapsed)
         };
         self.sent.push(sent);
         self.submits(port, token);

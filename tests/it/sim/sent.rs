@@ -69,3 +69,46 @@ pub(super) struct Sent {
     /// What the broker knows of it may have been rolled back.
     pub(super) rolled_back: bool,
 }
+
+impl Sent {
+    /// A plain message that is handed over first at this awake time.
+    pub(super) const fn new(
+        slot: usize,
+        incarnation: usize,
+        client: usize,
+        payload: Payload,
+        given: Duration,
+    ) -> Self {
+        Self {
+            slot,
+            incarnation,
+            client,
+            has_id: false,
+            resend: false,
+            volatile: false,
+            lane: longwire::wire::message::USUAL_LANE,
+            receipt: false,
+            confirms: false,
+            asks: None,
+            ttl: None,
+            payload,
+            event: None,
+            ack: None,
+            forbidden: false,
+            banned: false,
+            given,
+            waits: None,
+            order: 0,
+            accepted: false,
+            transmitted: 0,
+            written: false,
+            reads: 0,
+            confirmed: false,
+            answer: None,
+            cancelled: false,
+            result: None,
+            remembered: None,
+            rolled_back: false,
+        }
+    }
+}

@@ -96,9 +96,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, trace: bool) -> Self {
         let mut rng = Rng::new(seed);
-        let origins = ["chrome-extension://a/", "b@example"];
-        let owners = [(0, "default"), (0, "second"), (1, "default")];
-        let clients = [(0, "main"), (0, "popup"), (1, "main"), (2, "main"), (2, "popup")];
+        let (owners, clients) = (owners(), clients());
         let (remote, strict, mixed) = (rng.percent(25), rng.percent(15), rng.percent(35));
         let slots = slots(&mut rng, remote);
         let now = Now {
@@ -118,18 +116,8 @@ impl World {
             client_sessions: (0..clients.len() * slots.len())
                 .map(|_| ClientSession::new())
                 .collect(),
-            owners: owners
-                .map(|(origin, profile)| Owner {
-                    origin: origins[origin].into(),
-                    profile: profile.into(),
-                })
-                .into(),
-            clients: clients
-                .map(|(owner, client)| SimClient {
-                    owner,
-                    client: client.into(),
-                })
-                .into(),
+            owners,
+            clients,
             slots,
             ports: BTreeMap::new(),
             last_port: 0,
@@ -338,6 +326,27 @@ pub(super) fn token_of(id: &str) -> usize {
     id.trim_start_matches('i')
         .parse()
         .expect("an id that somebody gave")
+}
+
+/// Two profiles of one origin, and one of another.
+fn owners() -> Vec<Owner> {
+    let origins = ["chrome-extension://a/", "b@example"];
+    let owners = [(0, "default"), (0, "second"), (1, "default")];
+    let owner = |(origin, profile): (usize, &str)| Owner {
+        origin: origins[origin].into(),
+        profile: profile.into(),
+    };
+    owners.map(owner).into()
+}
+
+/// Who consumes the sessions of each owner.
+fn clients() -> Vec<SimClient> {
+    let clients = [(0, "main"), (0, "popup"), (1, "main"), (2, "main"), (2, "popup")];
+    let client = |(owner, client): (usize, &str)| SimClient {
+        owner,
+        client: client.into(),
+    };
+    clients.map(client).into()
 }
 
 /// The sessions that a run may have, by whom and where they lead.
