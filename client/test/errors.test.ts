@@ -6,7 +6,7 @@ const context = { host: "com.longwire.bridge", caller: "--extension abcdefghijkl
 const install = `longwire install ${context.caller}`;
 
 // Every text of Chromium 156 and Firefox 153, as measured.
-const texts: [said: string | undefined, code: string, retry: string, fix?: string][] = [
+const texts: [original: string | undefined, code: string, retry: string, fix?: string][] = [
   ["Specified native messaging host not found.", "host-not-found", "action", install],
   ["Invalid native messaging host name specified.", "host-name-invalid", "no", "a-z, 0-9, _ and dots"],
   ["Access to the specified native messaging host is forbidden.", "host-forbidden", "action", install],

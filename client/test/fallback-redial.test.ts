@@ -37,7 +37,7 @@ async function polling(poll: Frame, body = '[{"id":7,"at":1}]') {
 
 const BY_ID = { items: "", cursor: { item: "/id", query: "since" } };
 
-test("another protocol is dialled at once", async () => {
+test("a changed protocol redials immediately", async () => {
   const { client } = await streaming();
   await client.open({ options: { protocol: "poll" } });
   assert.equal(client.request().headers.get("accept"), null);
@@ -45,7 +45,7 @@ test("another protocol is dialled at once", async () => {
   assert.equal(client.request().headers.get("accept"), "text/event-stream");
 });
 
-test("another URL of the transport is dialled at once, one of a transport that is not used is not", async () => {
+test("a changed transport URL redials immediately, that of an unused transport does not", async () => {
   const { client } = await streaming({ urls: { sse: URL_OF("b", "/1") } });
   await client.open({ options: { protocol: "sse", urls: { sse: URL_OF("b", "/2") } } });
   assert.equal(client.request().url, URL_OF("b", "/2"));
@@ -59,7 +59,7 @@ test("another URL of the transport is dialled at once, one of a transport that i
   assert.deepEqual(client.requests(), []);
 });
 
-test("a session that fell back is dialled from the best transport on when it gets one more", async () => {
+test("after fallback an added transport restarts dialling from the best one", async () => {
   const client = new BrokerClient();
   client.network.answer = (url) =>
     url.endsWith("/poll") ? new Response("x") : new Response(null, { status: 503 });
@@ -75,7 +75,7 @@ test("a session that fell back is dialled from the best transport on when it get
   assert.deepEqual(new Set(client.requests().map(({ url }) => url)), new Set([urls.sse, urls.poll]));
 });
 
-test("an event id reaches no other server", async () => {
+test("an event id is not sent to another server", async () => {
   const { client, write, end } = await streaming({ urls: { sse: URL_OF("a") } });
   await write("retry: 60000\nid: 41\ndata: x\n\n");
   await client.open({ options: { protocol: "sse", urls: { sse: URL_OF("b") } } });
@@ -90,7 +90,7 @@ test("an event id reaches no other server", async () => {
   assert.ok(Number(retryIn) < 60_000, "the first server's minimum delay is not the second one's");
 });
 
-test("credentials lead to no other server", async () => {
+test("credentials are not sent to another server", async () => {
   const { client, write } = await streaming();
   await write("id: 41\ndata: x\n\n");
   client.received();
@@ -103,7 +103,7 @@ test("credentials lead to no other server", async () => {
   assert.equal(headers.get("last-event-id"), "41");
 });
 
-test("another dial to the same server goes on where the last one ended", async () => {
+test("another dial to the same server resumes at the last position", async () => {
   const { client, write } = await streaming();
   await write("id: 41\ndata: x\n\n");
   client.received();
@@ -114,7 +114,7 @@ test("another dial to the same server goes on where the last one ended", async (
   assert.equal(client.received("state").at(-1)?.continuity, "server");
 });
 
-test("a cursor is sent back only as it was asked for", async () => {
+test("a cursor is sent only with the options that produced it", async () => {
   const others: Frame[] = [
     { items: "", cursor: { item: "/at", query: "since" } },
     { items: "", cursor: { item: "/id", query: "after" } },
@@ -132,7 +132,7 @@ test("a cursor is sent back only as it was asked for", async () => {
   }
 });
 
-test("options that say nothing about a position leave the link and its position", async () => {
+test("options unrelated to the position do not affect the link or its position", async () => {
   const client = await polling({ ...BY_ID, interval: 60_000 });
   const poll = { items: "", interval: 1000, cursor: { ...BY_ID.cursor, start: 3 } };
   await client.open({ options: { protocol: "poll", poll, linger: 5000 } });
@@ -145,7 +145,7 @@ test("options that say nothing about a position leave the link and its position"
   assert.equal(client.request().url, URL_OF("a", "/tasks?a=1&since=7"));
 });
 
-test("options of an unused protocol change no dial", async () => {
+test("options of an unused protocol do not redial", async () => {
   const { client } = await streaming({ socketio: { namespaces: ["/"] }, poll: { interval: 1 } });
   await client.open({ options: { protocol: "sse", socketio: { namespaces: ["/b"] }, poll: BY_ID } });
   assert.deepEqual(client.requests(), []);
@@ -158,7 +158,7 @@ test("options of an unused protocol change no dial", async () => {
   assert.equal(engine.network.sockets.length, 2);
 });
 
-test("messages are posted where the options say at that time", async () => {
+test("messages are posted with the options of that time", async () => {
   const { client } = await streaming({ post: { url: URL_OF("a", "/1") } });
   await client.open({ options: { protocol: "sse", post: { url: URL_OF("a", "/2") } } });
   client.network.answer = () => new Response();
@@ -168,7 +168,7 @@ test("messages are posted where the options say at that time", async () => {
   assert.equal(headers.get("content-type"), "text/plain");
 });
 
-test("what a full log did not take is requested again", async () => {
+test("messages refused by a full log are requested again", async () => {
   const queue = { messages: 2, overflow: "close" };
   const { client, write } = await streaming({ queue, window: { messages: 1 } });
   await write("id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\nid: 4\ndata: d\n\n");
@@ -181,7 +181,7 @@ test("what a full log did not take is requested again", async () => {
   );
 });
 
-test("an event id of any characters is sent back in UTF-8", async () => {
+test("an event id with any characters is sent in UTF-8", async () => {
   const { client, write } = await streaming();
   await write("id: é€\ndata: x\n\n");
   await client.sends("reconnect");
@@ -191,7 +191,7 @@ test("an event id of any characters is sent back in UTF-8", async () => {
   assert.equal(new TextDecoder().decode(bytes), "é€");
 });
 
-test("an `open` without a URL and options changes nothing, with either alone the other stays", async () => {
+test("an `open` without URL and options changes nothing, with one of them the other is kept", async () => {
   const { client } = await streaming({ format: "json" });
   client.received();
   for (const options of [undefined, {}]) await client.open({ options, conflict: "error" });
@@ -202,7 +202,7 @@ test("an `open` without a URL and options changes nothing, with either alone the
   assert.equal(client.request().headers.get("accept"), "text/event-stream");
 });
 
-test("a link that has ended for good is not dialled because a client attaches", async () => {
+test("a failed link is not redialled when a client attaches", async () => {
   const client = new BrokerClient();
   await client.open({ url: "wss://a.example/", options: { reconnect: false } });
   client.network.socket.accept();

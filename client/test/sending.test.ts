@@ -284,7 +284,7 @@ test("a message cancelled without a port is cancelled on the next one, and not s
   const taken = watch(session.send("taken", { signal: gone.signal }));
   await settle();
   broker.silent = true;
-  const unanswered = watch(session.send("unheard", { signal: gone.signal }));
+  const unanswered = watch(session.send("unanswered", { signal: gone.signal }));
   const asked = watch(session.request("asked", { match: { jsonrpc: true }, signal: gone.signal }));
   await settle();
   fake.port.die();

@@ -54,13 +54,13 @@ test("bytes arrive in the type of binaryType; other values are ignored", async (
   const data: unknown[] = [];
   made.onmessage = (event) => data.push(event.data);
   assert.equal(made.binaryType, "blob");
-  const say = () => broker.append(name(worker), { type: "message", time: 1, base64: "AQI=" });
-  say();
+  const send = () => broker.append(name(worker), { type: "message", time: 1, base64: "AQI=" });
+  send();
   await settle();
   made.binaryType = "arraybuffer";
   made.binaryType = "nonsense" as never;
   assert.equal(made.binaryType, "arraybuffer");
-  say();
+  send();
   await settle();
   assert(data[0] instanceof Blob);
   assert.deepEqual(new Uint8Array(await (data[0] as Blob).arrayBuffer()), new Uint8Array([1, 2]));

@@ -249,7 +249,11 @@ test("each event has a task of its own, so that code that awaits one does not mi
   await settle();
   assert.deepEqual(got, ["one", "two", "three"]);
   await worker.clock.advance(50);
-  assert.equal(worker.broker.session(name(worker)).acked.get("main"), 4, "acknowledged when they were told");
+  assert.equal(
+    worker.broker.session(name(worker)).acked.get("main"),
+    4,
+    "acknowledged when they were delivered",
+  );
 });
 
 test("a server that chooses none of the subprotocols offered fails the connection", async () => {

@@ -30,7 +30,7 @@ async function made(t) {
     stdio: ["ignore", "pipe", "inherit"],
   });
   t.after(() => server.kill("SIGKILL"));
-  const [port] = await soon(PATIENCE, "the gateway's port", once(createInterface({ input: server.stdout }), "line"));
+  const [port] = await soon(TIMEOUT, "the gateway's port", once(createInterface({ input: server.stdout }), "line"));
   world.port = port;
   world.data = join(world.folder, "data");
   return world;

@@ -107,7 +107,7 @@ class Example {
 const count = (lines, wanted) => lines.filter((line) => (wanted instanceof RegExp ? wanted.test(line) : line === wanted)).length;
 
 /** Says one thing to a WebSocket server, as somebody else. */
-async function say(url, message) {
+async function sendTo(url, message) {
   const socket = new WebSocket(url);
   await once(socket, "open");
   socket.send(JSON.stringify(message));
@@ -256,8 +256,8 @@ test("every example does what its README says, and loses nothing while its worke
     await emit(`http://${agent.host}`, {}, ["fight"], ["join", "elsewhere"]);
     const desk = { extraHeaders: { origin: `http://${frappe.host}`, cookie: "sid=other" } };
     await emit(`http://${frappe.host}/site1.local`, desk, ["ai_start", "missed"], ["connections"]);
-    await say(`ws://${canvas.host}/ws?userId=u2&sessionId=s2&token=a.b.c`, { type: "generate", sessionId: "s1", chunks: 2 });
-    await say(`ws://${gateway.host}/ws`, { type: "flood", payload: { count: 5 } });
+    await sendTo(`ws://${canvas.host}/ws?userId=u2&sessionId=s2&token=a.b.c`, { type: "generate", sessionId: "s1", chunks: 2 });
+    await sendTo(`ws://${gateway.host}/ws`, { type: "flood", payload: { count: 5 } });
     assert.deepEqual(await Promise.all(all.map((example) => example.lines())), before, "nobody was woken for it");
 
     for (const example of all) await example.open(world.browser);

@@ -54,7 +54,7 @@ async function started(t) {
 
 const DEDICATED = `
 import { LongwireSocket } from "./longwire.js";
-console.error = (...told) => postMessage(told.map(String).join(" "));
+console.error = (...texts) => postMessage(texts.map(String).join(" "));
 new LongwireSocket("ws://127.0.0.1:1024/");
 `;
 

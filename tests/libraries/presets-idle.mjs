@@ -52,9 +52,9 @@ test(`no preset loses its link within ${SECONDS} idle seconds behind a proxy`, a
       const { echo, answer, end = "" } = presets[name.split(" ")[0]];
       const wanted = JSON.stringify(answer(echo)) + end;
       const text = ({ text, json }) => text ?? JSON.stringify(json);
-      const heard = new Promise((resolve) => session.on("message", (message) => text(message) === wanted && resolve()));
+      const received = new Promise((resolve) => session.on("message", (message) => text(message) === wanted && resolve()));
       await session.send(end ? JSON.stringify(echo) + end : echo);
-      await within(TIMEOUT, wanted, heard);
+      await within(TIMEOUT, wanted, received);
     });
   }
 });

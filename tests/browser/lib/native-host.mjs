@@ -1,4 +1,4 @@
-// A host process as a browser starts it, spoken to in frames.
+// A host process as a browser starts it, addressed with frames.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

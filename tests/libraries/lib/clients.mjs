@@ -15,10 +15,10 @@ function answers() {
       waiting.get(text)?.(text);
       waiting.delete(text);
     },
-    of: (text, say) =>
+    of: (text, send) =>
       new Promise((resolve) => {
         waiting.set(text, resolve);
-        say();
+        send();
       }),
   };
 }
