@@ -81,7 +81,11 @@ fn a_server_that_confirms_no_namespace_is_disconnected() {
             "reconnect":{"minDelay":5}});
         peer.dial_with(options);
         peer.packet("40");
-        assert_eq!(peer.state("waiting")["dial"], 1, "{transport}");
+        let waiting = peer.state("waiting");
+        assert_eq!(waiting["dial"], 1, "{transport}");
+        assert_eq!(waiting["error"]["code"], "timeout", "{waiting}");
+        let why = waiting["error"]["message"].as_str().unwrap();
+        assert!(why.contains("the namespace `/` within `connectTimeout`"), "{why}");
         peer.assert_no_errors();
     }
 }

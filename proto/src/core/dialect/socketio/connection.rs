@@ -95,6 +95,15 @@ impl SocketIoConnection {
         self.unanswered.is_empty() && self.open.iter().any(|open| self.is_main(open))
     }
 
+    /// The namespaces that were not answered, for people.
+    pub(crate) fn unanswered(&self) -> String {
+        let names: Vec<String> = self.unanswered.iter().map(|name| format!("`{name}`")).collect();
+        match names.as_slice() {
+            [one] => format!("the namespace {one}"),
+            _ => format!("the namespaces {}", names.join(", ")),
+        }
+    }
+
     pub(crate) fn is_connected(&self, namespace: &str) -> bool {
         self.open.iter().any(|open| open == namespace)
     }

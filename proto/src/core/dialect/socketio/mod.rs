@@ -337,7 +337,14 @@ impl ProtocolHandler for SocketIoSession {
     }
 
     fn timeout(&mut self, ctx: &mut DialContext<'_>) {
-        if self.silence.ends_at().is_some_and(|until| ctx.now.boot >= until) {
+        if self.silence.is_connecting_too_long(ctx.now.boot) {
+            let why = format!(
+                "the server did not answer for {} within `connectTimeout` ({} ms)",
+                self.connection.unanswered(),
+                ctx.options.connect_timeout
+            );
+            self.events.push_back(DialectEnd::given_up(Code::Timeout, why));
+        } else if self.silence.ends_at().is_some_and(|until| ctx.now.boot >= until) {
             self.events.push_back(DialectEnd::given_up(
                 Code::Heartbeat,
                 "the server was silent for too long",

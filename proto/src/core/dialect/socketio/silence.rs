@@ -39,6 +39,11 @@ impl Silence {
         self.connect_by = None;
     }
 
+    /// Whether the server has not answered for every namespace in time. It may have sent other things meanwhile.
+    pub(super) fn is_connecting_too_long(&self, now: Duration) -> bool {
+        self.connect_by.is_some_and(|connect_by| now >= connect_by)
+    }
+
     pub(super) const fn pause(&mut self) {
         self.is_paused = true;
     }
@@ -72,7 +77,9 @@ mod tests {
         assert_eq!(silence.ends_at(), None);
         silence.begin(at(0), at(45), at(10));
         assert_eq!(silence.ends_at(), Some(at(10)));
+        assert!(!silence.is_connecting_too_long(at(9)) && silence.is_connecting_too_long(at(10)));
         silence.all_answered();
+        assert!(!silence.is_connecting_too_long(at(10)));
         assert_eq!(silence.ends_at(), Some(at(45)));
         silence.broken(at(25));
         assert_eq!(silence.ends_at(), Some(at(70)));
