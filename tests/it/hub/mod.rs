@@ -94,6 +94,39 @@ fn an_acknowledgement_in_flight_at_the_end_of_its_attachment_is_ignored() {
 }
 
 #[test]
+fn a_dial_that_waits_for_a_rate_limit_names_it() {
+    let mut harness = Harness::with_client();
+    let local = (0..17).map(|port| {
+        (
+            format!("ws://localhost:{}/", 9000 + port),
+            "loopback-ports-per-minute",
+        )
+    });
+    let remote = (0..2).map(|_| ("wss://example.com/".to_owned(), "another dial to this host"));
+    let last_of_each = [16, 18];
+    for (index, (url, limit)) in local.chain(remote).enumerate() {
+        let session = format!("s{index}");
+        harness.send(
+            PORT,
+            json!({"type": "open", "id": "o", "session": session, "url": url}),
+        );
+        let state = std::iter::from_fn(|| Some(harness.receive(PORT)))
+            .find(|frame| frame["type"] == "state")
+            .unwrap();
+        if last_of_each.contains(&index) {
+            let reason = state["reason"].as_str().unwrap_or_default();
+            assert_eq!(state["state"], "waiting", "{state}");
+            assert!(reason.contains(limit), "{state}");
+        } else {
+            assert_eq!(
+                (&state["state"], &state["reason"]),
+                (&json!("connecting"), &Value::Null)
+            );
+        }
+    }
+}
+
+#[test]
 fn a_message_is_sent_once_a_pong_proves_it() {
     let mut harness = Harness::with_client();
     let dial = harness.opens(json!({}));

@@ -69,8 +69,10 @@ impl Uplink {
         if let Some(slot) = slot(ctx, &url)
             && !ctx.dialer.may_dial(ctx.now.boot, &slot, kind)
         {
+            let reason = rate_limit_reason(&slot);
             ctx.dialer.wait(ctx.who.key, slot, kind);
-            if let Some(change) = self.state.queue() {
+            if let Some(mut change) = self.state.queue() {
+                change.reason = Some(reason.to_owned());
                 self.report_change(change);
             }
             return;
@@ -340,6 +342,15 @@ impl Uplink {
 fn own_url(options: &Options, protocol: &ProtocolDescriptor) -> Option<Url> {
     let own = options.urls.get(&protocol.protocol)?;
     Url::parse(own).ok()
+}
+
+/// Why a dial waits, for people: the settings that limit its rate.
+const fn rate_limit_reason(slot: &DialSlot) -> &'static str {
+    if slot.host.is_some() {
+        "the dial waits for the rate limit (`dials-per-second`, `dials-per-minute`) or for another dial to this host"
+    } else {
+        "the dial waits for the rate limit of this machine (`loopback-ports-per-minute`)"
+    }
 }
 
 /// Where a dial takes its turn.
