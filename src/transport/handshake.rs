@@ -178,6 +178,13 @@ pub(crate) fn describe(error: &hyper::Error) -> String {
         "the connection ended before there was an answer".to_owned()
     } else if error.is_parse() && error.to_string().contains("too large") {
         "the response head is larger than 256 KB, or has more than 1024 header lines".to_owned()
+    } else if error.is_parse()
+        && ["content-length", "transfer-encoding"]
+            .iter()
+            .any(|name| error.to_string().contains(name))
+    {
+        "the response head has an invalid `Content-Length` or `Transfer-Encoding`, or several that differ"
+            .to_owned()
     } else if error.is_parse() && error.to_string().contains("header") {
         "the response head has an invalid header".to_owned()
     } else if error.is_parse() {

@@ -85,6 +85,8 @@ async fn no_error_message_names_internals() {
         "HTTP/1.1 407 Proxy\r\nProxy-Authenticate: NTLM\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nnot gzip at all",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
         "\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64",
         "\x15\x03\x01\0\x02\x02\x28",
         "220 mail.test ESMTP\r\n",
@@ -149,6 +151,10 @@ async fn no_error_message_names_internals() {
         assert_eq!(found, None, "{message}");
         assert!(!message.contains('<'), "no markup: {message}");
     }
+    let of_length = received
+        .iter()
+        .filter(|message| message.contains("`Content-Length`"));
+    assert!(of_length.count() >= 4, "{received:#?}");
     for title in ["502 Bad Gateway", "Log in to the hotel"] {
         assert!(
             received
