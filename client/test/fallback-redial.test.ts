@@ -170,7 +170,7 @@ test("messages are posted with the options of that time", async () => {
 
 test("messages refused by a full log are requested again", async () => {
   const queue = { messages: 2, overflow: "close" };
-  const { client, write } = await streaming({ queue, window: { messages: 1 } });
+  const { client, write } = await streaming({ queue, window: { messages: 2 } });
   await write("id: 1\ndata: a\n\nid: 2\ndata: b\n\nid: 3\ndata: c\n\nid: 4\ndata: d\n\n");
   assert.equal(client.states().at(-1), "open");
   await client.open();

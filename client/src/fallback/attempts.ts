@@ -2,7 +2,8 @@
 
 import type { Clock } from "../browser-api.js";
 import type { OpenOptions } from "../wire.js";
-import { backoff } from "./close-action.js";
+import { backoff, spread } from "./close-action.js";
+import type { LinkEnd } from "./link.js";
 
 const STABLE_AFTER = 30_000;
 
@@ -46,11 +47,15 @@ export class Attempts {
     this.#clock.clearTimeout(this.#stableTimer);
   }
 
-  /** An attempt failed. Returns milliseconds until the next one; undefined if there is none. */
-  fail(reconnect: OpenOptions["reconnect"]): number | undefined {
+  /**
+   * An attempt failed, or a connection ended. Returns milliseconds until the next one, in addition to those that the server
+   * asks for; undefined if there is none.
+   */
+  fail(reconnect: OpenOptions["reconnect"], end: LinkEnd, leastDelay = 0): number | undefined {
     const { maxAttempts } = reconnect || {};
     if (this.#failed >= (maxAttempts ?? Number.POSITIVE_INFINITY)) return undefined;
     this.#failed += 1;
-    return backoff(reconnect, this.#failed, this.#clock.random());
+    const least = Math.max(end.retryAfter ?? 0, leastDelay) + spread(end, this.#clock.random());
+    return Math.max(1, least + backoff(reconnect, this.#failed, this.#clock.random()));
   }
 }

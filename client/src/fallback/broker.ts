@@ -44,6 +44,8 @@ export interface BrokerPort {
 const MAX_SESSIONS = 256;
 const FRAME = 1024 * 1024;
 
+const noSession = (name: string): WireError => linkError("no-session", `there is no session ${name}`, "no");
+
 /** Sessions of all profiles and clients of one extension. */
 export class BrowserBroker {
   readonly #network: BrowserNetwork;
@@ -117,7 +119,7 @@ export class BrowserBroker {
     if (held) return held;
     if (this.#isHostAvailable) return { type: "moved", session: frame.session, frames: [] };
     if (frame.url === undefined) {
-      return linkError("no-session", `there is no session ${frame.session}, and no URL to make one`, "no");
+      return noSession(frame.session);
     }
     if (this.of(profile).length >= MAX_SESSIONS) {
       return linkError("too-many-sessions", `the limit of ${MAX_SESSIONS} sessions is reached`, "no");
@@ -227,10 +229,8 @@ class ClientConnection implements ClientPort {
       const { session: name } = frame as ToSession;
       const session = this.#broker.session(profile, name);
       if (session?.take(this, client, frame as ToSession) || this.#moved.has(name)) return;
-      this.#refuse(
-        linkError("not-attached", `this port is not attached to ${name}`, "now"),
-        frame as ToSession,
-      );
+      const error = session ? linkError("not-attached", "this port is not attached", "now") : noSession(name);
+      this.#refuse(error, frame as ToSession);
     }
   }
 

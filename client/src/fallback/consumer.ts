@@ -72,10 +72,11 @@ export class Consumer {
   ): void {
     this.#port = port;
     this.#window = { ...WINDOW, ...window };
+    this.#redelivered =
+      resume.answer === "reset" ? this.#log.last : Math.max(this.#redelivered, this.#cursor);
     this.#cursor = resume.seq;
     this.#flight = [];
     this.#flightBytes = 0;
-    this.#redelivered = resume.answer === "reset" ? this.#log.last : 0;
     this.#liveAt = this.#log.last;
     this.release();
   }

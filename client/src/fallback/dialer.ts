@@ -3,7 +3,7 @@
 import type { Clock } from "../browser-api.js";
 import type { Credentials, LinkState, OpenOptions } from "../wire.js";
 import { Attempts } from "./attempts.js";
-import { closeAction, spread } from "./close-action.js";
+import { closeAction } from "./close-action.js";
 import { DialTargets } from "./dial-targets.js";
 import type { CredentialsRequest, DialerHost, StateFields } from "./dialer-host.js";
 import { Heartbeat } from "./heartbeat.js";
@@ -40,7 +40,7 @@ export class Dialer {
   readonly #credentials = new ProvidedCredentials();
   readonly #targets: DialTargets;
   readonly #attempts: Attempts;
-  #state: LinkState = "connecting";
+  #state: LinkState = "paused";
   #link: Link | undefined;
   /** What the connection was made with. */
   #target: Target | undefined;
@@ -66,6 +66,12 @@ export class Dialer {
     return this.#state;
   }
 
+  /** The state as a client is told that attaches, for which a paused session dials. */
+  get stateForClient(): LinkState {
+    const next = this.#credentials.wantedBy(this.#options) ? "unauthorized" : "connecting";
+    return this.#state === "paused" ? next : this.#state;
+  }
+
   get dials(): number {
     return this.#dials;
   }
@@ -83,11 +89,6 @@ export class Dialer {
   /** Whether messages may be sent now. */
   get canSend(): boolean {
     return this.#isReady && (this.#link?.hasRoom ?? false);
-  }
-
-  /** Whether there is a connection, or one is being made. */
-  get isBusy(): boolean {
-    return this.#link !== undefined;
   }
 
   /** `acknowledge`: the server shall acknowledge it. */
@@ -146,8 +147,8 @@ export class Dialer {
   noCredentials(reason: string, isAnswer: boolean): void {
     if (isAnswer && this.#login.isAsking) this.#act({ fault: reason });
     else {
-      const why = "the extension has no credentials for this server";
-      this.stop("failed", { error: linkError("http-status", why, "auth"), reason });
+      const why = "the extension has no credentials";
+      this.stop("failed", { error: linkError("http-status", why), reason });
     }
   }
 
@@ -218,8 +219,8 @@ export class Dialer {
   // ---- dialling ----
 
   #dial(): void {
-    const { wanted } = this.#credentials;
-    if (this.#options.auth === "provider" && wanted) this.#ask(wanted);
+    const wanted = this.#credentials.wantedBy(this.#options);
+    if (wanted) this.#ask(wanted);
     else if (!this.#host.movesToHost()) this.#dialNow();
   }
 
@@ -380,13 +381,11 @@ export class Dialer {
 
   #wait(fields: StateFields, end: LinkEnd): void {
     const { reconnect, auth } = this.#options;
-    const delay = this.#attempts.fail(reconnect);
-    if (delay === undefined) {
+    const retryIn = this.#attempts.fail(reconnect, end, this.#targets.token.leastDelay);
+    if (retryIn === undefined) {
       this.#enter("failed", fields);
       return;
     }
-    const minDelay = Math.max(end.retryAfter ?? 0, this.#targets.token.leastDelay ?? 0);
-    const retryIn = Math.max(1, delay + minDelay + spread(end, this.#clock.random()));
     this.#enter("waiting", { ...fields, attempt: this.#attempts.failed, retryIn });
     if (this.#host.movesToHost()) return;
     this.#timer = this.#clock.setTimeout(() => {

@@ -16,7 +16,7 @@ export interface EngineEvents {
   message(packet: Packet): void;
   /** More may be sent. */
   room(): void;
-  /** It ended. Called once, and not after `abort`. */
+  /** It ended, and is to be aborted. */
   ended(end: LinkEnd): void;
 }
 
@@ -128,10 +128,8 @@ export class Engine {
   }
 
   #end(end: LinkEnd): void {
-    if (this.#isOver) return;
     this.#writer?.settle();
     if (end.error && this.#mode !== "socket") this.#sid = undefined;
-    this.abort();
     this.#events.ended(end);
   }
 
@@ -165,7 +163,7 @@ export class Engine {
       if (response === undefined) return;
       if (this.#sid === undefined && /^\s*</.test(response)) {
         this.#end({
-          error: linkError("server-protocol", "the server answered with a page instead of Engine.IO"),
+          error: linkError("server-protocol", "the server answered with a page"),
         });
         return;
       }
@@ -384,11 +382,7 @@ export class Engine {
 /** A server with an old version of the protocol. */
 export const OLD_SERVER: LinkEnd = {
   action: "stop",
-  error: linkError(
-    "server-protocol",
-    "the server uses Socket.IO 2 (Engine.IO 3); Longwire supports 3 and 4: update the server's `socket.io`",
-    "no",
-  ),
+  error: linkError("server-protocol", "the server uses Socket.IO 2; Longwire supports 3 and 4", "no"),
 };
 
 function inBase64(bytes: Uint8Array): string {

@@ -110,8 +110,10 @@ export class IncomingLog implements OutboxHost {
   /** A client's start position. `known`: it held the session before this log existed. */
   resume(client: string, offered: Open["resume"], known: boolean): Resume {
     const { last, start } = this.#log;
-    const from = (seq: number): Resume =>
-      seq < start ? { seq: start, answer: "gap" } : { seq, answer: "exact" };
+    const from = (seq: number): Resume => {
+      const isCut = [...this.#log.after(seq)].some(({ frame }) => frame.type === "gap");
+      return seq < start ? { seq: start, answer: "gap" } : { seq, answer: isCut ? "gap" : "exact" };
+    };
     const consumer = this.#consumers.get(client);
     if (offered && offered.epoch === this.epoch && offered.seq <= last) return from(offered.seq);
     if (offered || (known && !consumer)) return { seq: start, answer: "reset" };

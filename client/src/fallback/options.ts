@@ -78,7 +78,7 @@ function optionFault(options: OpenOptions): WireError | undefined {
     bad("ready", ready && ruleFault(ready)) ??
     bad("heartbeat", rules.map(ruleFault).find(Boolean)) ??
     bad("greeting", hasEvent ? "an `event` is for Socket.IO servers" : undefined) ??
-    bad("greeting", greeting.length > 0 && !sends ? "it needs `post`, the URL for messages" : undefined) ??
+    bad("greeting", greeting.length > 0 && !sends ? "it needs `post`" : undefined) ??
     bad("login", loginFault(options)) ??
     bad("guard", guardFault(options.guard)) ??
     bad("socketio", socketIoFault(options))
@@ -135,7 +135,7 @@ export function refuseCredentials(
     return refusal("bad-url", why);
   }
   if (nonce !== undefined && nonce !== open)
-    return refusal("bad-frame", "field `nonce`: the request that it answers has ended");
+    return refusal("bad-frame", "field `nonce`: the request has ended");
   return headers && refuseHeaders({ ...options, headers }, "");
 }
 

@@ -33,6 +33,8 @@ const REQUEST_TIMEOUT = 30_000;
 /** Outcomes that are remembered, so that no id is sent twice. */
 const REMEMBERED = 4096;
 const DEFAULT_LANE = 1;
+const CANCELLED = linkError("cancelled", "cancelled", "no");
+const CLOSED = linkError("not-sent", "the session was closed", "now");
 
 /** The unsettled messages of one session. */
 export class Outbox {
@@ -143,7 +145,7 @@ export class Outbox {
   lost(): void {
     for (const item of [...this.#written]) {
       if (item.frame.type === "request") {
-        const error = linkError("link-lost", "the connection was lost before the answer");
+        const error = linkError("link-lost", "the connection was lost");
         this.#answer(item, { error });
       } else if (item.frame.ifLost === "resend") {
         item.mayHaveGone = true;
@@ -163,18 +165,19 @@ export class Outbox {
       (one) => one.client === client && one.frame.id === id,
     );
     if (item?.frame.type === "request") {
-      this.#answer(item, { error: linkError("cancelled", "cancelled", "no") });
-    } else if (item) this.#end(item, "cancelled");
+      this.#answer(item, { error: CANCELLED });
+    } else if (item) this.#end(item, "cancelled", CANCELLED);
     return item !== undefined || this.#ends.has(key(client, id));
   }
 
   /** The session ends. */
   close(): void {
     for (const item of [...this.#waiting, ...this.#written]) {
-      const { frame, isWritten, mayHaveGone, isSent } = item;
-      if (frame.type === "request")
-        this.#answer(item, { error: linkError("not-sent", "the session was closed", "no") });
-      else this.#end(item, isSent ? "sent" : isWritten || mayHaveGone ? "unknown" : "cancelled");
+      const { frame, isWritten, isSent } = item;
+      if (frame.type === "request") this.#answer(item, { error: CLOSED });
+      else if (isSent) this.#end(item, "sent");
+      else if (isWritten) this.#end(item, "unknown");
+      else this.#unsent(item, "cancelled", CLOSED);
     }
   }
 

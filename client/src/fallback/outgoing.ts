@@ -150,16 +150,16 @@ export class BrowserOutgoing {
       return linkError("unsupported", why, "no");
     }
     if (event !== undefined && !isSocketIo) {
-      const why = "field `event`: this session's protocol has no events; use `text`, `json` or `base64`";
+      const why = "field `event`: this session's protocol has no events";
       return linkError("bad-frame", why, "no");
     }
     if (event !== undefined && !namespaces.some((known) => bare(known) === namespace)) {
-      const why = `field \`namespace\`: \`${namespace}\` is not among the session's \`namespaces\``;
+      const why = `field \`namespace\`: the session has no \`${namespace}\``;
       return linkError("bad-frame", why, "no");
     }
     const onlyListens = protocols.every((protocol) => protocol === "sse" || protocol === "poll") && !post;
     if (!onlyListens) return undefined;
-    return linkError("unsupported", "this session only listens; to send, open it with option `post`", "no");
+    return linkError("unsupported", "to send, open the session with option `post`", "no");
   }
 
   // ---- subscriptions ----

@@ -85,7 +85,7 @@ export class PollLink extends HttpLink {
   async #take(response: Response): Promise<number> {
     if (this.#isPage(response)) {
       this.events.ended({
-        error: linkError("server-protocol", "the server answered with a page instead of data"),
+        error: linkError("server-protocol", "the server answered with a page"),
       });
       return 0;
     }

@@ -1,6 +1,6 @@
 // The credentials that the provider gave for one session, and whether to ask for others. It dials nothing.
 
-import type { Credentials } from "../wire.js";
+import type { Credentials, OpenOptions } from "../wire.js";
 import { present } from "./from-broker.js";
 
 /** Refusals of fresh credentials before the session fails. */
@@ -29,8 +29,8 @@ export class ProvidedCredentials {
   }
 
   /** Why the provider must be asked before the next connection; undefined if it need not. */
-  get wanted(): CredentialsReason | undefined {
-    return this.#wanted;
+  wantedBy({ auth }: OpenOptions): CredentialsReason | undefined {
+    return auth === "provider" ? this.#wanted : undefined;
   }
 
   /** Adds credentials. Each field replaces the one given before. */

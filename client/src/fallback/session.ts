@@ -149,7 +149,6 @@ export class BrowserSession {
     this.#isNew = false;
     if (!isNew && !this.#update(port, frame)) return;
     this.#stopAwayTimers();
-    if (isNew || this.state === "paused") this.#dialer.start();
     const resume = this.#incoming.resume(client, frame.resume, known);
     const consumer = this.#incoming.consumerFor(client);
     if (consumer.port && consumer.port !== port) {
@@ -165,7 +164,7 @@ export class BrowserSession {
       resume: resume.answer,
       seq: resume.seq,
       last: this.#incoming.last,
-      state: this.state,
+      state: this.#dialer.stateForClient,
       ...(this.#subprotocol ? { subprotocol: this.#subprotocol } : {}),
       outbox: this.#outbox.openIds(client),
       subscriptions: this.#outgoing.subscriptions,
@@ -174,6 +173,7 @@ export class BrowserSession {
     const { question } = this.#dialer;
     if (question) this.#ask(question);
     this.#incoming.deliver();
+    if (this.state === "paused") this.#dialer.start();
     this.#move.proceed();
   }
 
@@ -227,35 +227,34 @@ export class BrowserSession {
     const consumer = this.#incoming.consumer(client);
     if (consumer?.port !== port) return false;
     const { id } = frame as { id?: string };
+    // The answer comes before what the frame causes.
+    if (/^(unsubscribe|window|reconnect|detach|close)$/.test(frame.type)) this.#accept(port, id);
     switch (frame.type) {
       case "ack":
         consumer.ack(frame.seq);
         this.#incoming.acknowledged();
         this.#move.proceed();
-        return true;
+        break;
       case "send":
       case "request":
         this.#outgoing.send(port, client, frame);
-        return true;
+        break;
       case "cancel":
         if (!this.#outbox.cancel(client, frame.id)) {
-          this.#refuse(port, linkError("not-sent", "this id is not known", "no"), frame.id);
+          this.#refuse(port, linkError("not-sent", "this id is not known", "now"), frame.id);
         }
-        return true;
+        break;
       case "subscribe":
         this.#outgoing.subscribe(port, client, frame);
-        return true;
-      case "reply": {
-        const error = this.#outgoing.reply(frame.seq, frame.args);
-        if (!error) break;
-        this.#refuse(port, error, id);
-        return true;
-      }
-      case "authorize":
-        this.#authorize(port, frame);
-        return true;
+        break;
       case "unsubscribe":
         this.#outgoing.unsubscribe(frame.key);
+        break;
+      case "reply":
+        this.#accept(port, id, this.#outgoing.reply(frame.seq, frame.args));
+        break;
+      case "authorize":
+        this.#authorize(port, frame);
         break;
       case "window":
         consumer.window = frame;
@@ -267,12 +266,15 @@ export class BrowserSession {
         this.detach(port, client);
         break;
       case "close":
-        if (id !== undefined) port.post({ type: "ok", id });
         this.#close(frame);
-        return true;
+        break;
     }
-    if (id !== undefined) port.post({ type: "ok", id });
     return true;
+  }
+
+  #accept(port: ClientPort, id: string | undefined, error?: WireError): void {
+    if (error) this.#refuse(port, error, id);
+    else if (id !== undefined) port.post({ type: "ok", id });
   }
 
   #ask(question: CredentialsRequest): void {
@@ -283,14 +285,11 @@ export class BrowserSession {
   #authorize(port: ClientPort, { type: _type, session: _session, id, ...answer }: Authorize): void {
     const { nonce, failed, ...credentials } = answer;
     const error = refuseCredentials(answer, this.#url, this.#options, this.#dialer.question?.nonce);
-    if (error) {
-      this.#refuse(port, error, id);
-      // No other answer would do: a browser's connection cannot carry what this provider has.
-      if (error.code === "unsupported") this.#dialer.stop("failed", { error });
-      return;
-    }
-    if (id !== undefined) port.post({ type: "ok", id });
+    this.#accept(port, id, error);
     const isAnswer = nonce !== undefined;
+    // No other answer would do: a browser's connection cannot carry what this provider has.
+    if (error?.code === "unsupported") this.#dialer.stop("failed", { error });
+    if (error) return;
     if (failed === undefined) this.#dialer.authorize(credentials, isAnswer);
     else this.#dialer.noCredentials(failed, isAnswer);
   }
@@ -348,7 +347,7 @@ export class BrowserSession {
 
   /** The native host is available: a session without a connection moves to it. */
   hostAvailable(): void {
-    if (!this.#dialer.isBusy && this.state !== "closed") this.#move.start();
+    if (!["connecting", "open", "closed"].includes(this.state)) this.#move.start();
   }
 
   // ---- the end ----
@@ -367,7 +366,7 @@ export class BrowserSession {
   #hangUpIfDone(): void {
     if (!this.#closing || this.#isOver || !this.#outbox.isSettled) return;
     const { code, reason } = this.#closing;
-    if (this.state !== "open") this.#closed({ clean: true });
+    if (this.state !== "open") this.#closed({});
     else this.#dialer.close(code, reason);
   }
 

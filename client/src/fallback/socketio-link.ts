@@ -133,7 +133,7 @@ export class SocketIoLink implements Link {
     }
     const large = packets.map(sizeOf).find((size) => size > maxPayload);
     if (large === undefined) return undefined;
-    const why = `a packet of ${large} bytes exceeds the server's limit: ${maxPayload} (its \`maxHttpBufferSize\`)`;
+    const why = `a packet of ${large} bytes exceeds the server's \`maxHttpBufferSize\`: ${maxPayload}`;
     return linkError("too-large", why, "no");
   }
 

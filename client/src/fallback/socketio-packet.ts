@@ -171,7 +171,7 @@ function decoded({ kind, namespace, id, data }: Head, attachments: Uint8Array[])
     return { type: "refused", namespace, why: shown, data: isObject(value) ? value.data : undefined };
   }
   if (!Array.isArray(value)) {
-    return malformed(kind === "2" ? "an event without a name" : "an acknowledgement without arguments");
+    return malformed(kind === "2" ? "an event without a name" : "no arguments");
   }
   const isPlain = attachments.length === 0 && !data.includes("base64");
   const whole = isPlain ? value : (restore(value, attachments) as unknown[]);

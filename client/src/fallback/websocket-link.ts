@@ -49,12 +49,14 @@ export class WebSocketLink implements Link {
     this.#writer.send(base64 === undefined ? text : fromBase64(base64), () => done("sent"));
   }
 
-  close(code?: number, reason?: string): void {
-    this.#socket.close(code, reason);
+  /** Without a code in the close frame for those that browsers let no script send. */
+  close(code = 1000, reason?: string): void {
+    if (code === 1000 || code >= 3000) this.#socket.close(code, reason);
+    else this.#socket.close();
   }
 
   abort(): void {
     this.#writer.stop();
-    this.#socket.close();
+    this.#socket.close(1000);
   }
 }

@@ -41,6 +41,9 @@ export class FakeWebSocket {
   }
 
   close(code?: number, reason?: string): void {
+    if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999)) {
+      throw new DOMException(`Close code ${code} is neither 1000 nor 3000 to 4999`, "InvalidAccessError");
+    }
     this.closed ??= { ...(code === undefined ? {} : { code }), ...(reason === undefined ? {} : { reason }) };
   }
 
