@@ -113,6 +113,21 @@ test("a session without a connection does not end cleanly, and its messages say 
   assert.equal(client.received("error")[0]?.code, "no-session");
 });
 
+test("an expired message says why, and a response that is not JSON has no position", async () => {
+  const client = new BrokerClient();
+  await client.open({ url: URL_A });
+  await client.sends("send", { id: "a", text: "1", ttl: 10 });
+  await client.clock.advance(10);
+  const [expired] = client.received("outcome");
+  const { code } = (expired?.error ?? {}) as Frame;
+  assert.deepEqual([expired?.outcome, code], ["expired", "timeout"]);
+  const poll = new BrokerClient();
+  poll.network.answer = () => new Response("no JSON");
+  const options = { protocol: "poll", poll: { cursor: { pointer: "/next", query: "since" } } };
+  await poll.open({ url: URL_A, options });
+  assert.equal(poll.states().at(-1), "waiting");
+});
+
 test("a code that means stop is final without `reconnect` too; `maxAttempts` counts from the first dial", async () => {
   const stopped = await opened({ reconnect: false });
   stopped.network.socket.end(1008);

@@ -247,7 +247,7 @@ test("messages accepted and not written in the browser move to the host with the
   );
   assert.equal((sent.value as { outcome: string }).outcome, "sent");
   const [, request] = broker.session("s").server;
-  broker.append("s", { type: "response", id: request?.id, json: { id: 7, answer: 1 } });
+  broker.append("s", { type: "response", id: request?.id ?? "", json: { id: 7, answer: 1 } });
   await settle();
   assert.deepEqual((asked.value as Received).json, { id: 7, answer: 1 });
 });

@@ -38,7 +38,7 @@ test("a handler may await a request: answers overtake waiting messages", async (
   broker.text("s", "a");
   broker.text("s", "b");
   await settle();
-  broker.append("s", { type: "response", id: frames("request")[0]?.id, text: "answer" });
+  broker.append("s", { type: "response", id: frames("request")[0]?.id ?? "", text: "answer" });
   await settle();
   assert.deepEqual(seen, ["answer"]);
   assert.equal(frames("request").length, 2);

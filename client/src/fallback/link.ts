@@ -111,11 +111,10 @@ export function statusEnd(response: Response): LinkEnd {
   const seconds = after === null ? Number.NaN : Number(after);
   const action =
     status === 401 || status === 403 ? "auth" : status === 400 || status === 404 ? "stop" : "retry";
-  const retry = action === "retry" ? "later" : action === "auth" ? "auth" : "no";
   return {
     status,
     action,
-    error: linkError("http-status", `the server answered ${status}`, retry),
+    error: linkError("http-status", `the server answered ${status}`),
     ...(seconds >= 0 ? { retryAfter: Math.min(seconds, 86_400) * 1000 } : {}),
   };
 }

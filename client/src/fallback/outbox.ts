@@ -33,6 +33,7 @@ const REQUEST_TIMEOUT = 30_000;
 /** Outcomes that are remembered, so that no id is sent twice. */
 const REMEMBERED = 4096;
 const DEFAULT_LANE = 1;
+const LATE = linkError("timeout", "too late");
 const CANCELLED = linkError("cancelled", "cancelled", "no");
 const CLOSED = linkError("not-sent", "the session was closed", "now");
 
@@ -227,8 +228,8 @@ export class Outbox {
   #late(item: OutboxItem): void {
     const { frame, isWritten, isSent } = item;
     if (frame.type === "request") {
-      this.#answer(item, { error: linkError("timeout", "no answer in time") });
-    } else if (!isWritten) this.#unsent(item, "expired");
+      this.#answer(item, { error: LATE });
+    } else if (!isWritten) this.#unsent(item, "expired", LATE);
     else if (isSent) this.#end(item, "sent");
   }
 

@@ -92,8 +92,9 @@ export class PollLink extends HttpLink {
     const bytes = new Uint8Array(await response.arrayBuffer());
     const text = utf8(bytes);
     const value = text === undefined ? undefined : parsed(text);
-    const { items: pointer } = this.#options;
-    if (pointer !== undefined && value === undefined && bytes.length > 0) {
+    const { items: pointer, cursor } = this.#options;
+    const isJson = pointer ?? cursor?.pointer ?? cursor?.item;
+    if (isJson !== undefined && value === undefined && bytes.length > 0) {
       this.events.ended({ error: linkError("server-protocol", "the response is not JSON") });
     }
     if (this.isOver) return 0;

@@ -8,6 +8,7 @@ import type {
   MessageFields,
   Messages,
   OpenOptions,
+  OutcomeWord,
   RecordFrame,
   ToBroker,
   ToExtension,
@@ -46,7 +47,8 @@ interface BrokerSession {
 /** What reaches the server. */
 export type ToServer = Extract<ToBroker, { type: "send" | "request" }>;
 
-type FakeRecord = Record<string, unknown> & { type: RecordFrame["type"] };
+/** A record before the log gives it a number. */
+type FakeRecord<Frame = RecordFrame> = Frame extends unknown ? Omit<Frame, "session" | "seq"> : never;
 
 /** The broker. It delivers at once; `silent` and `holdAccepted` simulate faults. */
 export class FakeBroker {
@@ -60,7 +62,7 @@ export class FakeBroker {
   /** Receives messages without sending `accepted`. */
   holdAccepted = false;
   /** The outcome every send gets, or none. */
-  outcome: string | undefined = "sent";
+  outcome: OutcomeWord | undefined = "sent";
   /** The sessions in its welcome. */
   listed: string[] = [];
   /** Options it does not know. */
@@ -298,7 +300,7 @@ export class FakeBroker {
   }
 
   /** Ends an accepted id. */
-  end(name: string, id: string, outcome: string): void {
+  end(name: string, id: string, outcome: OutcomeWord): void {
     this.session(name).ids.set(id, outcome);
     this.append(name, { type: "outcome", id, outcome });
   }
@@ -307,7 +309,7 @@ export class FakeBroker {
   append(name: string, record: FakeRecord): number {
     const session = this.session(name);
     const seq = session.next++;
-    session.log.push({ session: name, seq, ...record } as unknown as RecordFrame);
+    session.log.push({ session: name, seq, ...record });
     for (const attachment of session.attached.values()) this.#deliver(session, attachment);
     return seq;
   }

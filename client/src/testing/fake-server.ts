@@ -1,7 +1,7 @@
 // The server of one session, controlled by a test: the messages it received, those it sends, faults of its link. It uses
 // to the fake broker only.
 
-import type { EventPayload, Match, Payload } from "../wire.js";
+import type { EventPayload, GapReason, Match, Payload } from "../wire.js";
 import type { FakeBroker, ToServer } from "./fake-broker.js";
 
 /** A message that reached the server. */
@@ -67,7 +67,7 @@ export class FakeServer {
   }
 
   /** Reports `count` lost messages in their place. */
-  gap(count: number, reason = "overflow"): void {
+  gap(count: number, reason: GapReason = "overflow"): void {
     const { next } = this.#broker().session(this.session);
     this.#broker().append(this.session, { type: "gap", from: next, to: next, count, reason, exact: true });
   }
