@@ -49,9 +49,8 @@ pub(crate) fn read_value<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, 
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let place = error.path().to_string();
-        // What is given is JSON, so this is a value that is neither a string nor an object in the place of a word.
         let why = match error.inner().classify() {
-            Category::Syntax => "invalid type, expected a string".to_owned(),
+            Category::Syntax => unreadable(error.inner()).to_owned(),
             _ => json_error_text(error.inner()),
         };
         if place == "." {
@@ -63,6 +62,19 @@ pub(crate) fn read_value<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, 
     match deserializer.end() {
         Ok(()) => Ok(value),
         Err(error) => Err(json_error_text(&error)),
+    }
+}
+
+/// Why a value that is JSON cannot be read: JavaScript has it and Rust has not, or it is neither a string nor an object in the
+/// place of a word.
+fn unreadable(error: &serde_json::Error) -> &'static str {
+    let text = error.to_string();
+    if text.contains("hex escape") || text.contains("surrogate") {
+        "half of a surrogate pair is not allowed here"
+    } else if text.contains("out of range") {
+        "a number is too large"
+    } else {
+        "invalid type, expected a string"
     }
 }
 
@@ -105,6 +117,14 @@ mod tests {
     #[derive(Debug, Deserialize)]
     struct Inner {
         number: u8,
+    }
+
+    #[test]
+    fn a_value_that_only_javascript_reads_is_named() {
+        let half = read_value::<String>(r#""\ud83d""#).unwrap_err();
+        assert_eq!(half, "half of a surrogate pair is not allowed here");
+        let large = read_value::<serde_json::Value>("[1e999]").unwrap_err();
+        assert_eq!(large, "`[0]`: a number is too large");
     }
 
     #[test]
