@@ -10,6 +10,11 @@ use crate::subject::Subject;
 const SESSIONS: usize = 10_000;
 /// Sessions of one port: the default limit of an origin and profile.
 const SESSIONS_PER_PORT: usize = 250;
+/// Two extensions, since one may have sessions in 32 profiles only.
+const ORIGINS: [&str; 2] = [
+    "chrome-extension://abcdefghijklmnopabcdefghijklmnop/",
+    "chrome-extension://bcdefghijklmnopabcdefghijklmnopa/",
+];
 /// How long they are watched.
 const OBSERVATION_TIME: Duration = Duration::from_secs(20);
 
@@ -17,10 +22,11 @@ pub(crate) fn print() {
     println!("{SESSIONS} sessions, a message a second each, acknowledged");
     let server = Server::start();
     let broker = Broker::start();
-    let subject = Subject::longwire(&broker);
+    let subjects = ORIGINS.map(|origin| Subject::longwire_of(&broker, origin));
     let mut ports: Vec<Port> = (0..SESSIONS / SESSIONS_PER_PORT)
         .map(|number| {
-            let mut port = Port::open_as(&subject, &format!("p{number}"));
+            let subject = &subjects[number % subjects.len()];
+            let mut port = Port::open_as(subject, &format!("p{number}"));
             port.attach_many(&server.ticks(), SESSIONS_PER_PORT);
             port
         })

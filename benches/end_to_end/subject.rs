@@ -7,12 +7,17 @@ use std::process::Command;
 
 use crate::broker::{Broker, program};
 
+/// The extension of all measures but those that need several.
+const ORIGIN: &str = "chrome-extension://abcdefghijklmnopabcdefghijklmnop/";
+
 /// A native messaging host.
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
     program: PathBuf,
     script: Option<PathBuf>,
     home: Option<PathBuf>,
+    /// The origin of the extension that starts it.
+    origin: &'static str,
     /// Takes messages from the extension as well.
     pub(crate) both_ways: bool,
 }
@@ -20,11 +25,17 @@ pub(crate) struct Subject {
 impl Subject {
     /// Ours, with this broker behind it.
     pub(crate) fn longwire(broker: &Broker) -> Self {
+        Self::longwire_of(broker, ORIGIN)
+    }
+
+    /// The same, started by the extension with this origin.
+    pub(crate) fn longwire_of(broker: &Broker, origin: &'static str) -> Self {
         Self {
             name: "longwire",
             program: program().into(),
             script: None,
             home: Some(broker.home().to_owned()),
+            origin,
             both_ways: true,
         }
     }
@@ -45,6 +56,7 @@ impl Subject {
                 program: program.into(),
                 script: script.map(|script| folder.join(script)),
                 home: None,
+                origin: ORIGIN,
                 both_ways,
             })
         })
@@ -60,7 +72,7 @@ impl Subject {
         if let Some(home) = &self.home {
             command.env("LONGWIRE_HOME", home);
         }
-        command.arg("chrome-extension://abcdefghijklmnopabcdefghijklmnop/");
+        command.arg(self.origin);
         command
     }
 }
