@@ -16,7 +16,7 @@ import { ownHeaders } from "./options.js";
 import type { MessageContent } from "./rules.js";
 
 /** Statuses of a POST after which the message waits for another connection. With any other it would be refused there, too. */
-const NOT_NOW = new Set([401, 403, 429, 503]);
+const STATUSES_THAT_WAIT = new Set([401, 403, 429, 503]);
 
 /** A server that is asked with requests. */
 export abstract class HttpLink implements Link {
@@ -98,6 +98,6 @@ export abstract class HttpLink implements Link {
     );
     if (response.ok) return "confirmed";
     const end: LinkEnd = statusEnd(response);
-    return NOT_NOW.has(response.status) || !end.error ? { end } : { failed: end.error };
+    return STATUSES_THAT_WAIT.has(response.status) || !end.error ? { end } : { failed: end.error };
   }
 }

@@ -87,7 +87,7 @@ impl Context {
         self.ports().send_error(port, error, id, session);
     }
 
-    /// `ok`, if anybody wants to hear it.
+    /// Sends `ok` to a frame that has an `id`.
     pub(crate) fn send_ok(&mut self, port: PortId, id: Option<Name>) {
         self.ports().send_ok(port, id);
     }
@@ -119,7 +119,7 @@ impl PortWriter<'_> {
         self.send(port, BrokerFrame::Error(Box::new(frame)));
     }
 
-    /// `ok`, if anybody wants to hear it.
+    /// Sends `ok` to a frame that has an `id`.
     pub(crate) fn send_ok(&mut self, port: PortId, id: Option<Name>) {
         if let Some(id) = id {
             self.send(port, BrokerFrame::Ok { id });
