@@ -1,7 +1,6 @@
 //! Output: the only file that prints.
 //!
 //! stdout is for what was asked for, stderr for everything else. It decides nothing.
-#![expect(clippy::print_stderr, reason = "printing is this file's one duty")]
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::OnceLock;
@@ -34,18 +33,25 @@ pub(crate) fn folded(text: &str, indent: usize) {
 pub(crate) fn json(document: &impl Serialize) {
     match serde_json::to_string_pretty(document) {
         Ok(text) => line(&harmless_json(&text)),
-        Err(error) => eprintln!("error: the document could not be written as JSON: {error}"),
+        Err(error) => to_stderr(&format!(
+            "error: the document could not be written as JSON: {error}\n"
+        )),
     }
 }
 
 /// Prints what happens, beside what was asked for.
 pub(crate) fn note(text: &str) {
-    eprintln!("{}", plain(text));
+    to_stderr(&format!("{}\n", plain(text)));
+}
+
+/// Prints to stderr as far as that is possible: there is nowhere to report that it is closed or its disk full.
+fn to_stderr(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// Asks a question whose answer is yes or no, and waits for a line; anything but yes is no.
 pub(crate) fn ask(question: &str) -> bool {
-    eprint!("{question}");
+    to_stderr(question);
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);
     read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
@@ -58,12 +64,12 @@ fn plain(text: &str) -> String {
 
 /// Prints a failure with its causes and hints.
 pub(crate) fn failure(failure: &Failure) -> Exit {
-    eprintln!("error: {}", plain(&failure.message));
+    to_stderr(&format!("error: {}\n", plain(&failure.message)));
     for cause in &failure.causes {
-        eprintln!("  caused by: {}", plain(cause));
+        to_stderr(&format!("  caused by: {}\n", plain(cause)));
     }
     for hint in &failure.hints {
-        eprintln!("hint: {}", plain(hint));
+        to_stderr(&format!("hint: {}\n", plain(hint)));
     }
     failure.exit
 }

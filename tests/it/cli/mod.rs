@@ -179,6 +179,25 @@ fn completions_and_man_pages_are_printed() {
 }
 
 #[test]
+fn a_stderr_that_cannot_be_written_changes_no_exit_code() {
+    let scratch = Scratch::new();
+    for (arguments, code) in [(&["status"][..], 3), (&["replay", "missing"], 1), (&["stop"], 0)] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let (reader, closed) = std::io::pipe().unwrap();
+        drop(reader);
+        for stderr in [Stdio::from(full), Stdio::from(closed)] {
+            let mut command = scratch.command();
+            command
+                .args(arguments)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(stderr);
+            assert_eq!(command.status().unwrap().code(), Some(code), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
 fn a_write_error_fails_and_a_closed_pipe_does_not() {
     let (scratch, server) = (Scratch::new(), Echo::start());
     let _host = extension(&scratch, &server, "prices");
